@@ -1,0 +1,147 @@
+/**
+ * A graph made ready to run on a backend: dead nodes left out, memory planned, one list of calls over fixed buffers. The host
+ * writes inputs and reads outputs through typed arrays over that memory; a run allocates nothing.
+ */
+import type { Backend, Call, Memory, Program, TensorPlace } from '../core/backend.js';
+import type { Graph, Node, Value, Variable } from '../core/graph.js';
+import { arrayOf, bytesOf, describe, type TypedArray } from '../core/tensor.js';
+import { planMemory, storageOf } from '../passes/plan-memory.js';
+import { prune } from '../passes/prune.js';
+import { SubbitError } from '../util/errors.js';
+
+/** Variables live outside the plans, so that a training and an evaluation plan share them. */
+export class Variables {
+  readonly backend: Backend;
+  readonly #places = new Map<string, TensorPlace>();
+  readonly #roles = new Map<string, Variable['role']>();
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+  }
+
+  /** Where a graph's variable is; makes and initialises it on first sight. */
+  place(variable: Variable): TensorPlace {
+    const { name, type } = variable.value;
+    const known = this.#places.get(name);
+    if (known !== undefined) {
+      if (describe(known.type) !== describe(type)) {
+        throw new SubbitError(
+          `variable ${name} is ${describe(known.type)} in one graph and ${describe(type)} in another`,
+        );
+      }
+      return known;
+    }
+    const place: TensorPlace = { memory: this.backend.allocate(bytesOf(type)), byteOffset: 0, type };
+    variable.initialize(viewOf(place));
+    this.#places.set(name, place);
+    this.#roles.set(name, variable.role);
+    return place;
+  }
+
+  /** Name, shape, contents (the memory itself, not a copy) and role of every variable. */
+  *entries(): Generator<{ name: string; shape: readonly number[]; data: TypedArray; role: Variable['role'] }> {
+    for (const [name, place] of this.#places) {
+      yield { name, shape: place.type.shape, data: viewOf(place), role: this.#roles.get(name)! };
+    }
+  }
+
+  /** The contents of one variable, or undefined. */
+  get(name: string): TypedArray | undefined {
+    const place = this.#places.get(name);
+    return place && viewOf(place);
+  }
+
+  dispose(): void {
+    for (const place of this.#places.values()) this.backend.free(place.memory);
+    this.#places.clear();
+  }
+}
+
+export interface CompileOptions {
+  /** Keeps every tensor readable by name after a run, at the cost of memory. @default false */
+  readonly keepAll?: boolean;
+}
+
+export class Plan {
+  readonly backend: Backend;
+  /** The nodes behind the calls, in order. */
+  readonly nodes: readonly Node[];
+  /** Bytes of memory for inputs and intermediate tensors (variables not counted). */
+  readonly bytes: number;
+  readonly #program: Program;
+  readonly #memories: Memory[];
+  readonly #views = new Map<string, TypedArray>();
+
+  constructor(graph: Graph, variables: Variables, options: CompileOptions = {}) {
+    this.backend = variables.backend;
+    const needed = prune(graph);
+    const packed = needed.map((node) =>
+      node.op.pack(
+        node.inputs.map((value) => value?.type),
+        node.attributes,
+      ),
+    );
+    const scratchBytes = needed.map((node, i) => node.op.scratchBytes?.(packed[i]!) ?? 0);
+    const kept = options.keepAll ? needed.flatMap((node) => node.outputs) : [...graph.outputs.values()];
+    const memoryPlan = planMemory(needed, kept, scratchBytes);
+    const arena = this.backend.allocate(Math.max(memoryPlan.bytes, 64));
+    this.#memories = [arena];
+
+    const sources = new Map<Value, TensorPlace>();
+    for (const variable of graph.variables.values()) sources.set(variable.value, variables.place(variable));
+    for (const value of graph.inputs.values()) {
+      const memory = this.backend.allocate(bytesOf(value.type));
+      this.#memories.push(memory);
+      sources.set(value, { memory, byteOffset: 0, type: value.type });
+    }
+    const placeOf = (value: Value): TensorPlace => {
+      const source = sources.get(storageOf(value));
+      if (source !== undefined) return { ...source, type: value.type };
+      return { memory: arena, byteOffset: memoryPlan.offsets.get(value)!, type: value.type };
+    };
+
+    const calls: Call[] = [];
+    const nodes: Node[] = [];
+    for (const [i, node] of needed.entries()) {
+      if (node.op.isAlias) continue;
+      const buffers = [...node.inputs, ...node.outputs].map((value) => value && placeOf(value));
+      const scratch = memoryPlan.scratch.get(i);
+      if (scratch !== undefined) {
+        buffers.push({ memory: arena, byteOffset: scratch, type: { dtype: 'u8', shape: [scratchBytes[i]!] } });
+      }
+      calls.push({ op: node.op, params: packed[i]!, buffers });
+      nodes.push(node);
+    }
+    this.nodes = nodes;
+    this.#program = this.backend.prepare(calls);
+    this.bytes = this.#memories.reduce((sum, memory) => sum + memory.bytes, 0);
+
+    for (const [name, value] of graph.inputs) this.#views.set(name, viewOf(placeOf(value)));
+    for (const [name, value] of graph.outputs) this.#views.set(name, viewOf(placeOf(value)));
+    if (options.keepAll) for (const value of kept) this.#views.set(value.name, viewOf(placeOf(value)));
+  }
+
+  /** The memory of an input or output (with `keepAll`, of any tensor) by name. */
+  tensor(name: string): TypedArray {
+    const view = this.#views.get(name);
+    if (view === undefined) {
+      throw new SubbitError(`the plan has no tensor '${name}' to read (it has ${[...this.#views.keys()].join(', ')})`);
+    }
+    return view;
+  }
+
+  /** Runs the calls `first` .. `end` - 1; all of them by default. */
+  run(first?: number, end?: number): void {
+    this.#program.run(first, end);
+  }
+
+  dispose(): void {
+    this.#program.dispose();
+    for (const memory of this.#memories) this.backend.free(memory);
+    this.#memories.length = 0;
+  }
+}
+
+function viewOf(place: TensorPlace): TypedArray {
+  return arrayOf(place.type, place.memory.buffer, place.memory.byteOffset + place.byteOffset);
+}

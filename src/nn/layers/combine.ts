@@ -1,0 +1,21 @@
+/** How layers are put together. */
+import { add } from '../../ops/elementwise/elementwise.js';
+import { strideShortcut } from '../../ops/shortcut/shortcut.js';
+import type { Layer } from '../scope.js';
+
+export function sequential(...layers: readonly Layer[]): Layer {
+  return (scope, x) => layers.reduce((value, layer) => layer(scope, value), x);
+}
+
+/** body(x) + shortcut(x), both real. */
+export function residual(name: string, options: { readonly body: Layer; readonly shortcut?: Layer }): Layer {
+  return (scope, x) => {
+    const direct = options.shortcut === undefined ? x : options.shortcut(scope, x);
+    return scope.graph.apply(add, name, [direct, options.body(scope, x)], {});
+  };
+}
+
+/** Every stride-th pixel, and zeros for the channels that are new (He et al. 2016, option A). */
+export function stridedShortcut(name: string, options: { readonly stride: number; readonly channels: number }): Layer {
+  return ({ graph }, x) => graph.apply(strideShortcut, name, [x], options);
+}

@@ -1,0 +1,30 @@
+/** What a preset is: a network, and how it is usually trained. A new one is a file here and a line in `index.ts`. */
+
+import type { OptimizerOptions } from '../../optim/optimizers.js';
+import type { ScheduleOptions } from '../../optim/schedules.js';
+import type { Layer } from '../scope.js';
+
+export interface Preset {
+  readonly name: string;
+  readonly description: string;
+  /** Pixels and channels of the images that go in. */
+  readonly input: { readonly height: number; readonly width: number; readonly channels: number };
+  /** Layers that stay float unless asked otherwise (DoReFa-Net 2.7). */
+  readonly first: string;
+  readonly last: string;
+  /** Names of the widths, the first is the default; absent when there is one. */
+  readonly widths?: readonly string[];
+  build(options: { readonly classes: number; readonly width?: string }): Layer;
+  readonly training: TrainingDefaults;
+}
+
+export interface TrainingDefaults {
+  readonly epochs: number;
+  readonly batch: number;
+  readonly optimizer: OptimizerOptions;
+  readonly schedule: ScheduleOptions;
+  /** Loss added is weightDecay / 2 * |W|^2 over the parameters that `decayed` matches. */
+  readonly weightDecay: number;
+  /** Names of layers whose filters decay. @default all */
+  readonly decayed?: (layer: string) => boolean;
+}

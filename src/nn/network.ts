@@ -1,0 +1,115 @@
+/**
+ * From a network's description to its graphs. The description is plain JSON, kept with every run, so that a graph can be
+ * built again from it: for training, for evaluation, for inspection.
+ */
+import type { Graph, Value } from '../core/graph.js';
+import { quantized } from '../core/tensor.js';
+import { softmaxCrossEntropy } from '../ops/softmax/softmax.js';
+import { UsageError } from '../util/errors.js';
+import { lookUp } from '../util/nearest.js';
+import { parseBits } from './bits.js';
+import { type Preset, presets } from './models/index.js';
+import { type Layer, Scope, type ScopeOptions } from './scope.js';
+
+/** All that defines a network's function apart from its weights. */
+export interface NetworkDescription {
+  readonly preset: string;
+  readonly width?: string;
+  /** W-A-G */
+  readonly bits: string;
+  /** W-A-G by layer name. */
+  readonly bitsOf?: Readonly<Record<string, string>>;
+  /** Whether the first and the last layer are quantized too (DoReFa-Net table 3). @default false */
+  readonly quantizeFirst?: boolean;
+  readonly quantizeLast?: boolean;
+  /** @default 'clip' */
+  readonly boundedActivation?: 'clip' | 'cabs';
+  /** Class names in label order. */
+  readonly classes: readonly string[];
+  /** Normalisation of image bytes: (byte - zeroPoint[channel]) * step. */
+  readonly zeroPoints: readonly number[];
+  readonly step: number;
+}
+
+/** A network as a user may give it: layers of their own instead of a preset. */
+export interface NetworkDefinition {
+  readonly layers: Layer;
+  readonly input: { readonly height: number; readonly width: number; readonly channels: number };
+  readonly zeroPoints: readonly number[];
+  readonly step: number;
+  /** Everything that `Scope` takes but the seed and the mode. */
+  readonly options: Omit<ScopeOptions, 'training' | 'seed'>;
+}
+
+/** Checks a description and turns it into layers and options. Throws UsageErrors. */
+export function defineNetwork(description: NetworkDescription): NetworkDefinition {
+  const preset: Preset = lookUp(presets, description.preset, 'preset');
+  const { width } = description;
+  if (width !== undefined && !preset.widths?.includes(width)) {
+    const known = preset.widths === undefined ? 'it has one width' : `known: ${preset.widths.join(', ')}`;
+    throw new UsageError(`${preset.name} has no width '${width}' (${known})`);
+  }
+  const floatLayers = [
+    ...(description.quantizeFirst ? [] : [preset.first]),
+    ...(description.quantizeLast ? [] : [preset.last]),
+  ];
+  const bitsOf = Object.fromEntries(
+    Object.entries(description.bitsOf ?? {}).map(([layer, bits]) => [layer, parseBits(bits)]),
+  );
+  return {
+    layers: preset.build({ classes: description.classes.length, ...(width === undefined ? {} : { width }) }),
+    input: preset.input,
+    zeroPoints: description.zeroPoints,
+    step: description.step,
+    options: {
+      bits: parseBits(description.bits),
+      bitsOf,
+      floatLayers,
+      boundedActivation: description.boundedActivation ?? 'clip',
+    },
+  };
+}
+
+export interface NetworkGraph {
+  readonly graph: Graph;
+  /** Where the layers were built; its `step` input counts training steps. */
+  readonly scope: Scope;
+  /** The inputs 'images' (u8 [batch, H, W, C]) and 'labels' (i32 [batch], -1 = does not count). */
+  readonly images: Value;
+  readonly labels: Value;
+  /** The outputs by the same names: f32 [batch, classes], f32 [batch], f32 [batch, classes], i32 [batch]. */
+  readonly logits: Value;
+  readonly losses: Value;
+  readonly probabilities: Value;
+  readonly predictions: Value;
+}
+
+/** The graph from image bytes to losses and predictions. */
+export function buildGraph(
+  network: NetworkDefinition,
+  { batch, training, seed }: { readonly batch: number; readonly training: boolean; readonly seed: number },
+): NetworkGraph {
+  const scope = new Scope({ ...network.options, training, seed });
+  const { graph } = scope;
+  const { height, width, channels } = network.input;
+  const encoding = {
+    kind: 'levels',
+    max: 255,
+    step: network.step,
+    zeroPoints: zeroPointsFor(network.zeroPoints, channels),
+  } as const;
+  const images = graph.input('images', quantized([batch, height, width, channels], encoding));
+  const labels = graph.input('labels', { dtype: 'i32', shape: [batch] });
+  const logits = network.layers(scope, images);
+  scope.requireKnownLayers();
+  const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels], {});
+  const outputs = { logits, losses: losses!, probabilities: probabilities!, predictions: predictions! };
+  for (const [name, value] of Object.entries(outputs)) graph.output(name, value);
+  return { graph, scope, images, labels, ...outputs };
+}
+
+/** Grey images that were repeated to three channels keep their one zero point. */
+function zeroPointsFor(zeroPoints: readonly number[], channels: number): readonly number[] {
+  if (zeroPoints.length === 1 || zeroPoints.length === channels) return zeroPoints;
+  throw new UsageError(`the data has ${zeroPoints.length} channels and the network takes ${channels}`);
+}

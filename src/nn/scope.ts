@@ -1,0 +1,111 @@
+/**
+ * What layers build with: the graph, named parameters with their initialisation, and the bit-widths of each layer.
+ *
+ * A layer is a function (scope, x) => y that adds nodes. The same layers build the training graph and the evaluation graph;
+ * `scope.training` tells which.
+ */
+import { Graph, type Value } from '../core/graph.js';
+import { real, type Shape, type TypedArray } from '../core/tensor.js';
+import { UsageError } from '../util/errors.js';
+import { nearest } from '../util/nearest.js';
+import { Philox } from '../util/philox.js';
+import { type Bits, floatBits } from './bits.js';
+import { activationQuantizers, gradientQuantizers, type Quantizer, weightQuantizers } from './quantizers/index.js';
+
+export type Layer = (scope: Scope, x: Value) => Value;
+
+export interface ScopeOptions {
+  readonly training: boolean;
+  /** Of initialisation, noise and dropout. */
+  readonly seed: number;
+  /** Of every layer that is not first, last or in `bitsOf`. @default float */
+  readonly bits?: Bits;
+  /** By layer name; wins over everything else. */
+  readonly bitsOf?: Readonly<Record<string, Bits>>;
+  /** Layers that stay float (weights, input and gradient) unless `bitsOf` names them. */
+  readonly floatLayers?: readonly string[];
+  /** The bounded function before a quantizer of activations. @default 'clip' */
+  readonly boundedActivation?: 'clip' | 'cabs';
+  readonly weightQuantizer?: Quantizer;
+  readonly activationQuantizer?: Quantizer;
+  readonly gradientQuantizer?: Quantizer;
+}
+
+/** Fills a parameter; `fanIn` is the number of inputs of one output. */
+export type Initializer = (data: TypedArray, random: Philox, fanIn: number) => void;
+
+/** He et al. 2015: normal with variance 2 / fanIn. */
+export const heNormal: Initializer = (data, random, fanIn) => {
+  const deviation = Math.sqrt(2 / fanIn);
+  for (let i = 0; i < data.length; i++) data[i] = deviation * random.nextNormal();
+};
+
+export const zeros: Initializer = () => {};
+export const ones: Initializer = (data) => {
+  data.fill(1);
+};
+
+export class Scope {
+  readonly graph = new Graph();
+  readonly training: boolean;
+  readonly seed: number;
+  /** i32[1], the number of training steps done: the counter of all random numbers. */
+  readonly step: Value;
+  readonly boundedActivation: 'clip' | 'cabs';
+  readonly weightQuantizer: Quantizer;
+  readonly activationQuantizer: Quantizer;
+  readonly gradientQuantizer: Quantizer;
+  readonly #options: ScopeOptions;
+  readonly #layers = new Set<string>();
+
+  constructor(options: ScopeOptions) {
+    this.#options = options;
+    this.training = options.training;
+    this.seed = options.seed;
+    this.step = this.graph.input('step', { dtype: 'i32', shape: [1] });
+    this.boundedActivation = options.boundedActivation ?? 'clip';
+    this.weightQuantizer = options.weightQuantizer ?? weightQuantizers.dorefa!;
+    this.activationQuantizer = options.activationQuantizer ?? activationQuantizers.dorefa!;
+    this.gradientQuantizer = options.gradientQuantizer ?? gradientQuantizers.dorefa!;
+  }
+
+  /** The bit-widths of a layer with weights. */
+  bitsOf(layer: string): Bits {
+    this.#layers.add(layer);
+    const own = this.#options.bitsOf?.[layer];
+    if (own !== undefined) return own;
+    return this.#options.floatLayers?.includes(layer) ? floatBits : (this.#options.bits ?? floatBits);
+  }
+
+  /** The bit-widths of the network as a whole. */
+  get bits(): Bits {
+    return this.#options.bits ?? floatBits;
+  }
+
+  /** A trained tensor. `decay: true` puts it under the run's weight decay. */
+  parameter(
+    name: string,
+    shape: Shape,
+    initializer: Initializer,
+    options: { fanIn?: number; decay?: boolean } = {},
+  ): Value {
+    const initialize = (data: TypedArray): void => initializer(data, new Philox(this.seed, name), options.fanIn ?? 1);
+    return this.graph.variable(name, real(shape), { role: 'parameter', initialize, decay: options.decay ? 1 : 0 });
+  }
+
+  /** A tensor that is kept across steps but not trained. */
+  state(name: string, shape: Shape, initializer: Initializer): Value {
+    const initialize = (data: TypedArray): void => initializer(data, new Philox(this.seed, name), 1);
+    return this.graph.variable(name, real(shape), { role: 'state', initialize });
+  }
+
+  /** Throws when `bitsOf` names a layer that the network does not have. Called when the network is complete. */
+  requireKnownLayers(): void {
+    for (const layer of Object.keys(this.#options.bitsOf ?? {})) {
+      if (this.#layers.has(layer)) continue;
+      const near = nearest(layer, [...this.#layers]);
+      const hint = near === undefined ? '' : `; did you mean '${near}'?`;
+      throw new UsageError(`the network has no layer '${layer}'${hint} (layers: ${[...this.#layers].join(', ')})`);
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Activation functions h. The bounded ones map to 0..1, as the quantizer of activations needs (DoReFa-Net 2.4); both the
+ * clip of the authors' later code and the clipped absolute value of their SVHN experiments are here.
+ *
+ *     relu   max(x, 0)            slope 1 where x > 0
+ *     clip   min(max(x, 0), 1)    slope 1 where 0 < x < 1
+ *     cabs   min(|x|, 1)          slope sign(x) where |x| < 1
+ */
+import { defineOp, type InputTypes } from '../../core/op.js';
+import { sizeOf } from '../../core/tensor.js';
+import { requireReal, requireSameShape } from '../elementwise/elementwise.js';
+
+/** The numbers are the kernels' codes. */
+export const activationKinds = { relu: 0, clip: 1, cabs: 2 } as const;
+export type ActivationKind = keyof typeof activationKinds;
+
+export interface ActivationAttributes {
+  readonly kind: ActivationKind;
+}
+
+export const activate = defineOp({
+  name: 'activate',
+  inputs: ['x'],
+  outputs: ['y'],
+  infer([x]: InputTypes, _: ActivationAttributes) {
+    requireReal(x!);
+    return [x!];
+  },
+  params: { count: 'i32', kind: 'i32' },
+  pack: ([x], { kind }) => ({ count: sizeOf(x!.shape), kind: activationKinds[kind] }),
+  reference({ x, y }, p) {
+    for (let i = 0; i < p.count; i++) {
+      const v = x![i]!;
+      if (p.kind === activationKinds.relu) y![i] = v > 0 ? v : 0;
+      else if (p.kind === activationKinds.clip) y![i] = v > 0 ? Math.min(v, 1) : 0;
+      else y![i] = Math.min(Math.abs(v), 1);
+    }
+  },
+});
+
+export const activateGradient = defineOp({
+  name: 'activate-gradient',
+  inputs: ['x', 'dy'],
+  outputs: ['dx'],
+  infer(types: InputTypes, _: ActivationAttributes) {
+    requireSameShape(types);
+    return [types[0]!];
+  },
+  params: { count: 'i32', kind: 'i32' },
+  pack: ([x], { kind }) => ({ count: sizeOf(x!.shape), kind: activationKinds[kind] }),
+  reference({ x, dy, dx }, p) {
+    for (let i = 0; i < p.count; i++) {
+      const v = x![i]!;
+      if (p.kind === activationKinds.relu) dx![i] = v > 0 ? dy![i]! : 0;
+      else if (p.kind === activationKinds.clip) dx![i] = v > 0 && v < 1 ? dy![i]! : 0;
+      else dx![i] = Math.abs(v) < 1 ? Math.sign(v) * dy![i]! : 0;
+    }
+  },
+});

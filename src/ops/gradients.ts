@@ -1,0 +1,41 @@
+/** The list of gradients, by op. The inference runtime does not import it. An op that is missing here stops the gradient with an error. */
+import type { GradientRule } from '../core/gradient.js';
+import { activationGradient } from './activation/activation.grad.js';
+import { activate } from './activation/activation.js';
+import { batchNormalizeGradient } from './batch-norm/batch-norm.grad.js';
+import { batchNormalize } from './batch-norm/batch-norm.js';
+import { conv2dGradient } from './conv2d/conv2d.grad.js';
+import { conv2d } from './conv2d/conv2d.js';
+import { dropoutGradient } from './dropout/dropout.grad.js';
+import { dropout } from './dropout/dropout.js';
+import { addBiasGradient, addGradient, reshapeGradient } from './elementwise/elementwise.grad.js';
+import { add, addBias, reshape } from './elementwise/elementwise.js';
+import { globalAveragePoolRule, maxPoolRule } from './pool/pool.grad.js';
+import { globalAveragePool, maxPool } from './pool/pool.js';
+import { dequantize, quantizeUnit } from './quantize/activations.js';
+import { quantizeBackward } from './quantize/gradients.js';
+import { quantizeBackwardGradient, quantizeTanhStraightThrough, straightThrough } from './quantize/quantize.grad.js';
+import { quantizeSign, quantizeTanh } from './quantize/weights.js';
+import { strideShortcutRule } from './shortcut/shortcut.grad.js';
+import { strideShortcut } from './shortcut/shortcut.js';
+import { softmaxCrossEntropyRule } from './softmax/softmax.grad.js';
+import { softmaxCrossEntropy } from './softmax/softmax.js';
+
+export const gradients: Readonly<Record<string, GradientRule>> = {
+  [conv2d.name]: conv2dGradient,
+  [add.name]: addGradient,
+  [addBias.name]: addBiasGradient,
+  [reshape.name]: reshapeGradient,
+  [activate.name]: activationGradient,
+  [batchNormalize.name]: batchNormalizeGradient,
+  [quantizeSign.name]: straightThrough,
+  [quantizeTanh.name]: quantizeTanhStraightThrough,
+  [quantizeUnit.name]: straightThrough,
+  [dequantize.name]: straightThrough,
+  [quantizeBackward.name]: quantizeBackwardGradient,
+  [maxPool.name]: maxPoolRule,
+  [globalAveragePool.name]: globalAveragePoolRule,
+  [strideShortcut.name]: strideShortcutRule,
+  [dropout.name]: dropoutGradient,
+  [softmaxCrossEntropy.name]: softmaxCrossEntropyRule,
+};

@@ -1,0 +1,61 @@
+/** The list of operations. A new one is a folder here and a line below; its place in the list is its code in the kernels. */
+import type { AnyOp } from '../core/op.js';
+import { activate, activateGradient } from './activation/activation.js';
+import {
+  batchNormalize,
+  batchNormGradient,
+  batchNormGradientSums,
+  batchStatistics,
+  updateRunningStatistics,
+} from './batch-norm/batch-norm.js';
+import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d/conv2d.js';
+import { dropout } from './dropout/dropout.js';
+import { add, addBias, fill, reshape, sumRows } from './elementwise/elementwise.js';
+import { adamStep, sgdStep } from './optimizer/optimizer.js';
+import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
+import { dequantize, quantizeUnit } from './quantize/activations.js';
+import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
+import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './quantize/weights.js';
+import { strideShortcut, strideShortcutGradient } from './shortcut/shortcut.js';
+import { softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax/softmax.js';
+
+const list: readonly AnyOp[] = [
+  conv2d,
+  conv2dInputGradient,
+  conv2dFilterGradient,
+  add,
+  addBias,
+  sumRows,
+  reshape,
+  fill,
+  activate,
+  activateGradient,
+  batchStatistics,
+  batchNormalize,
+  updateRunningStatistics,
+  batchNormGradientSums,
+  batchNormGradient,
+  meanAbs,
+  quantizeSign,
+  maxAbsTanh,
+  quantizeTanh,
+  quantizeTanhGradient,
+  quantizeUnit,
+  dequantize,
+  quantizeBackward,
+  maxAbsPerSample,
+  quantizeGradient,
+  maxPool,
+  maxPoolGradient,
+  globalAveragePool,
+  globalAveragePoolGradient,
+  strideShortcut,
+  strideShortcutGradient,
+  dropout,
+  softmaxCrossEntropy,
+  softmaxCrossEntropyGradient,
+  sgdStep,
+  adamStep,
+];
+
+export const ops: Readonly<Record<string, AnyOp>> = Object.fromEntries(list.map((op) => [op.name, op]));

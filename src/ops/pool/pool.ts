@@ -1,0 +1,155 @@
+/**
+ * Pooling. Max-pool works on real numbers and on levels alike (quantization is monotone: paper 2.8, eq. 15) and keeps the
+ * position of each window's first maximum, one byte, for the gradient. Padding never wins.
+ */
+import { defineOp, type InputTypes } from '../../core/op.js';
+import { describe, real, type Shape, sizeOf } from '../../core/tensor.js';
+import { SubbitError } from '../../util/errors.js';
+import { requireReal } from '../elementwise/elementwise.js';
+
+export interface MaxPoolAttributes {
+  readonly size: number;
+  readonly stride: number;
+  readonly padTop: number;
+  readonly padLeft: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+}
+
+const poolParams = {
+  batch: 'i32',
+  height: 'i32',
+  width: 'i32',
+  channels: 'i32',
+  outHeight: 'i32',
+  outWidth: 'i32',
+  size: 'i32',
+  stride: 'i32',
+  padTop: 'i32',
+  padLeft: 'i32',
+} as const;
+
+function poolParamsOf(x: Shape, { size, stride, padTop, padLeft, outHeight, outWidth }: MaxPoolAttributes) {
+  const [batch, height, width, channels] = x as [number, number, number, number];
+  return { batch, height, width, channels, outHeight, outWidth, size, stride, padTop, padLeft };
+}
+
+export const maxPool = defineOp({
+  name: 'max-pool',
+  inputs: ['x'],
+  outputs: ['y', 'index'],
+  infer([x]: InputTypes, attributes: MaxPoolAttributes) {
+    if (x!.shape.length !== 4 || x!.dtype === 'i32') throw new SubbitError(`needs an NHWC image, not ${describe(x!)}`);
+    const [batch, height, width, channels] = x!.shape as [number, number, number, number];
+    const { size, stride, padTop, padLeft, outHeight, outWidth } = attributes;
+    // The index of a window's maximum is one byte.
+    if (!(size >= 1 && size <= 15)) throw new SubbitError(`the window must be 1 to 15 wide, not ${size}`);
+    const fits = (out: number, pad: number, extent: number): boolean =>
+      out >= 1 && pad < size && (out - 1) * stride - pad < extent;
+    if (!fits(outHeight, padTop, height) || !fits(outWidth, padLeft, width)) {
+      throw new SubbitError(`a ${size}x${size} window with stride ${stride} does not fit a ${height}x${width} image`);
+    }
+    const shape = [batch, outHeight, outWidth, channels];
+    return [
+      { ...x!, shape },
+      { dtype: 'u8', shape },
+    ];
+  },
+  params: { ...poolParams, isReal: 'i32' },
+  pack: ([x], attributes) => ({ ...poolParamsOf(x!.shape, attributes), isReal: x!.dtype === 'f32' ? 1 : 0 }),
+  reference({ x, y, index }, p) {
+    let out = 0;
+    for (let n = 0; n < p.batch; n++)
+      for (let oh = 0; oh < p.outHeight; oh++)
+        for (let ow = 0; ow < p.outWidth; ow++)
+          for (let c = 0; c < p.channels; c++) {
+            let best = Number.NEGATIVE_INFINITY;
+            let at = 0;
+            for (let i = 0; i < p.size; i++) {
+              const h = oh * p.stride + i - p.padTop;
+              if (h < 0 || h >= p.height) continue;
+              for (let j = 0; j < p.size; j++) {
+                const w = ow * p.stride + j - p.padLeft;
+                if (w < 0 || w >= p.width) continue;
+                const v = x![((n * p.height + h) * p.width + w) * p.channels + c]!;
+                if (v > best) {
+                  best = v;
+                  at = i * p.size + j;
+                }
+              }
+            }
+            y![out] = best;
+            index![out++] = at;
+          }
+  },
+});
+
+export const maxPoolGradient = defineOp({
+  name: 'max-pool-gradient',
+  inputs: ['dy', 'index'],
+  outputs: ['dx'],
+  infer([dy]: InputTypes, { height, width }: MaxPoolAttributes & { readonly height: number; readonly width: number }) {
+    requireReal(dy!);
+    return [real([dy!.shape[0]!, height, width, dy!.shape[3]!])];
+  },
+  params: poolParams,
+  pack: ([dy], attributes) =>
+    poolParamsOf([dy!.shape[0]!, attributes.height, attributes.width, dy!.shape[3]!], attributes),
+  reference({ dy, index, dx }, p) {
+    dx!.fill(0);
+    let out = 0;
+    for (let n = 0; n < p.batch; n++)
+      for (let oh = 0; oh < p.outHeight; oh++)
+        for (let ow = 0; ow < p.outWidth; ow++)
+          for (let c = 0; c < p.channels; c++) {
+            const h = oh * p.stride + Math.floor(index![out]! / p.size) - p.padTop;
+            const w = ow * p.stride + (index![out]! % p.size) - p.padLeft;
+            const at = ((n * p.height + h) * p.width + w) * p.channels + c;
+            dx![at] = dx![at]! + dy![out++]!;
+          }
+  },
+});
+
+/** [N, H, W, C] -> [N, 1, 1, C] */
+export const globalAveragePool = defineOp({
+  name: 'global-average-pool',
+  inputs: ['x'],
+  outputs: ['y'],
+  infer([x]: InputTypes, _: Record<string, never>) {
+    requireReal(x!);
+    return [real([x!.shape[0]!, 1, 1, x!.shape[3]!])];
+  },
+  params: { batch: 'i32', pixels: 'i32', channels: 'i32' },
+  pack: ([x]) => ({ batch: x!.shape[0]!, pixels: x!.shape[1]! * x!.shape[2]!, channels: x!.shape[3]! }),
+  reference({ x, y }, p) {
+    for (let n = 0; n < p.batch; n++)
+      for (let c = 0; c < p.channels; c++) {
+        let sum = 0;
+        for (let i = 0; i < p.pixels; i++) sum += x![(n * p.pixels + i) * p.channels + c]!;
+        y![n * p.channels + c] = sum / p.pixels;
+      }
+  },
+});
+
+export const globalAveragePoolGradient = defineOp({
+  name: 'global-average-pool-gradient',
+  inputs: ['dy'],
+  outputs: ['dx'],
+  infer([dy]: InputTypes, { height, width }: { readonly height: number; readonly width: number }) {
+    requireReal(dy!);
+    return [real([dy!.shape[0]!, height, width, dy!.shape[3]!])];
+  },
+  params: { batch: 'i32', pixels: 'i32', channels: 'i32' },
+  pack: ([dy], { height, width }) => ({
+    batch: dy!.shape[0]!,
+    pixels: height * width,
+    channels: sizeOf(dy!.shape) / dy!.shape[0]!,
+  }),
+  reference({ dy, dx }, p) {
+    for (let n = 0; n < p.batch; n++)
+      for (let i = 0; i < p.pixels; i++)
+        for (let c = 0; c < p.channels; c++) {
+          dx![(n * p.pixels + i) * p.channels + c] = dy![n * p.channels + c]! / p.pixels;
+        }
+  },
+});

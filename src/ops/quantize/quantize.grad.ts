@@ -1,0 +1,22 @@
+/** Straight-through gradients of the quantizers (papers eq. 5-14). */
+import type { GradientRule } from '../../core/gradient.js';
+import { maxAbsPerSample, type QuantizeGradientAttributes, quantizeGradient } from './gradients.js';
+import { quantizeTanhGradient } from './weights.js';
+
+/** sign, quantize_k on 0..1, dequantize: the gradient passes unchanged. */
+export const straightThrough: GradientRule = { gradient: ({ dOutputs: [dy] }) => [dy] };
+
+export const quantizeTanhStraightThrough: GradientRule = {
+  gradient: ({ graph, node, dOutputs: [dLevels] }) => [
+    graph.apply(quantizeTanhGradient, `${node.name}/dx`, [node.inputs[0], node.inputs[1], dLevels], {}),
+  ],
+};
+
+/** f_G: the gradient becomes levels with one scale per sample. */
+export const quantizeBackwardGradient: GradientRule = {
+  gradient({ graph, node, dOutputs: [dy] }) {
+    const max = graph.apply(maxAbsPerSample, `${node.name}/max`, [dy], {});
+    const attributes = node.attributes as QuantizeGradientAttributes;
+    return [graph.apply(quantizeGradient, `${node.name}/levels`, [dy, max, node.inputs[1]], attributes, max)];
+  },
+};

@@ -1,0 +1,59 @@
+/**
+ * Softmax and cross-entropy of class labels, per sample. The loss that is differentiated is the mean of `losses` over the
+ * batch. A label of -1 marks a sample that does not count (the filling of a last, incomplete batch): its loss is 0.
+ */
+import { defineOp, type InputTypes } from '../../core/op.js';
+import { describe, real, sizeOf } from '../../core/tensor.js';
+import { SubbitError } from '../../util/errors.js';
+import { channelsOf, requireReal } from '../elementwise/elementwise.js';
+
+export const softmaxCrossEntropy = defineOp({
+  name: 'softmax-cross-entropy',
+  inputs: ['logits', 'labels'],
+  outputs: ['losses', 'probabilities', 'predictions'],
+  infer([logits, labels]: InputTypes, _: Record<string, never>) {
+    requireReal(logits!);
+    const batch = logits!.shape[0]!;
+    if (sizeOf(logits!.shape) !== batch * channelsOf(logits!.shape)) {
+      throw new SubbitError(`needs one row of logits per sample, not ${describe(logits!)}; pool or flatten first`);
+    }
+    if (labels!.dtype !== 'i32' || sizeOf(labels!.shape) !== batch) {
+      throw new SubbitError(`needs one i32 label per sample (${batch}), not ${describe(labels!)}`);
+    }
+    return [real([batch]), real([batch, channelsOf(logits!.shape)]), { dtype: 'i32', shape: [batch] }];
+  },
+  params: { batch: 'i32', classes: 'i32' },
+  pack: ([logits]) => ({ batch: logits!.shape[0]!, classes: channelsOf(logits!.shape) }),
+  reference({ logits, labels, losses, probabilities, predictions }, p) {
+    for (let n = 0; n < p.batch; n++) {
+      const row = n * p.classes;
+      let best = 0;
+      for (let k = 1; k < p.classes; k++) if (logits![row + k]! > logits![row + best]!) best = k;
+      const max = logits![row + best]!;
+      let sum = 0;
+      for (let k = 0; k < p.classes; k++) sum += Math.exp(logits![row + k]! - max);
+      for (let k = 0; k < p.classes; k++) probabilities![row + k] = Math.exp(logits![row + k]! - max) / sum;
+      const label = labels![n]!;
+      losses![n] = label < 0 ? 0 : Math.log(sum) - (logits![row + label]! - max);
+      predictions![n] = best;
+    }
+  },
+});
+
+/** dLogits = (probability - [k = label]) * dLoss, 0 for samples without a label. */
+export const softmaxCrossEntropyGradient = defineOp({
+  name: 'softmax-cross-entropy-gradient',
+  inputs: ['probabilities', 'labels', 'dLosses'],
+  outputs: ['dLogits'],
+  infer: ([probabilities]: InputTypes, _: Record<string, never>) => [probabilities!],
+  params: { batch: 'i32', classes: 'i32' },
+  pack: ([probabilities]) => ({ batch: probabilities!.shape[0]!, classes: channelsOf(probabilities!.shape) }),
+  reference({ probabilities, labels, dLosses, dLogits }, p) {
+    for (let n = 0; n < p.batch; n++)
+      for (let k = 0; k < p.classes; k++) {
+        const i = n * p.classes + k;
+        const difference = Math.fround(probabilities![i]! - (labels![n] === k ? 1 : 0));
+        dLogits![i] = labels![n]! < 0 ? 0 : difference * dLosses![n]!;
+      }
+  },
+});

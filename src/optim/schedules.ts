@@ -1,0 +1,39 @@
+/** Learning-rate schedules: the rate of a step as a pure function, so that a resumed run needs no state. A new one is a function here and a line in the list. */
+
+export interface ScheduleOptions {
+  readonly name: keyof typeof schedules;
+  /** The rate after warm-up. */
+  readonly learningRate: number;
+  /** Steps over which the rate grows linearly from learningRate / warmupSteps. @default 0 */
+  readonly warmupSteps?: number;
+  /** `step`: epochs between the changes, and the factor of each. */
+  readonly every?: number;
+  readonly factor?: number;
+}
+
+interface Position {
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
+}
+
+/** Factors of the learning rate at a step (0-based). */
+export const schedules = {
+  constant: (_: Position, __: ScheduleOptions): number => 1,
+  /** `factor` ^ (number of times that `every` epochs have passed). */
+  step: ({ step, stepsPerEpoch }: Position, { every = 1, factor = 0.1 }: ScheduleOptions): number =>
+    factor ** Math.floor(Math.floor(step / stepsPerEpoch) / every),
+  /** Half a cosine from 1 after warm-up to 0 at the end (Loshchilov and Hutter 2017, without restarts). */
+  cosine: ({ step, totalSteps }: Position, { warmupSteps = 0 }: ScheduleOptions): number => {
+    // A short run (shorter than its warm-up) has no cosine part.
+    const length = Math.max(1, totalSteps - warmupSteps);
+    return 0.5 * (1 + Math.cos(Math.PI * Math.min(1, Math.max(0, step - warmupSteps) / length)));
+  },
+};
+
+/** The learning rate of a step (0-based). */
+export function learningRateAt(options: ScheduleOptions, position: Position): number {
+  const { learningRate, warmupSteps = 0 } = options;
+  const warmup = position.step < warmupSteps ? (position.step + 1) / warmupSteps : 1;
+  return learningRate * warmup * schedules[options.name](position, options);
+}

@@ -1,0 +1,14 @@
+/** Leaves out the nodes that nobody needs: a node stays when a named output or an op that writes to a variable depends on it. */
+import type { Graph, Node, Value } from '../core/graph.js';
+
+/** The needed nodes in execution order. */
+export function prune(graph: Graph): Node[] {
+  const needed = new Set<Value>(graph.outputs.values());
+  const kept: Node[] = [];
+  for (const node of [...graph.nodes].reverse()) {
+    if (node.op.mutates === undefined && !node.outputs.some((value) => needed.has(value))) continue;
+    kept.push(node);
+    for (const value of node.inputs) if (value) needed.add(value);
+  }
+  return kept.reverse();
+}

@@ -1,0 +1,137 @@
+/**
+ * One network on one backend: the plans that train and evaluate it over shared variables. A session knows nothing of data
+ * sets, epochs or files; the trainer does.
+ */
+import { Plan, Variables } from '../backends/plan.js';
+import type { Backend } from '../core/backend.js';
+import { buildGraph, type NetworkDefinition, type NetworkGraph } from '../nn/network.js';
+import { addOptimizer, type OptimizerOptions } from '../optim/optimizers.js';
+import { differentiate } from '../passes/differentiate.js';
+
+export interface SessionOptions {
+  readonly batch: number;
+  readonly seed: number;
+  readonly optimizer: OptimizerOptions;
+  /** L2 coefficient of the parameters under decay. @default 0 */
+  readonly weightDecay?: number;
+  /** Which layers' filters decay. @default all */
+  readonly decayed?: (layer: string) => boolean;
+  /** Keeps every tensor readable, for tests and diagnosis. @default false */
+  readonly keepAll?: boolean;
+}
+
+/** Adds the gradients and the optimizer to a training graph. Outputs: the gradient of each parameter as 'd/NAME' when `keepAll`. */
+export function addTraining(network: NetworkGraph, options: SessionOptions): void {
+  const { graph, losses, scope } = network;
+  const { optimizer, weightDecay = 0, decayed = () => true } = options;
+  const parameters = [...graph.variables.values()].filter((variable) => variable.role === 'parameter');
+  const gradients = differentiate(
+    graph,
+    losses,
+    parameters.map((variable) => variable.value),
+  );
+  if (options.keepAll)
+    for (const [i, gradient] of gradients.entries()) graph.output(`d/${parameters[i]!.value.name}`, gradient);
+  addOptimizer(graph, optimizer, parameters, gradients, {
+    learningRate: graph.input('learningRate', { dtype: 'f32', shape: [1] }),
+    step: scope.step,
+    decayOf: ({ value, decay }) =>
+      decayed(value.name.slice(0, value.name.lastIndexOf('/'))) ? decay * weightDecay : 0,
+  });
+}
+
+export class TrainingSession {
+  readonly variables: Variables;
+  readonly plan: Plan;
+  readonly batch: number;
+  readonly #evaluation: Plan;
+
+  constructor(backend: Backend, network: NetworkDefinition, options: SessionOptions) {
+    this.variables = new Variables(backend);
+    this.batch = options.batch;
+    const training = buildGraph(network, { batch: options.batch, training: true, seed: options.seed });
+    addTraining(training, options);
+    this.plan = new Plan(training.graph, this.variables, { keepAll: options.keepAll ?? false });
+    const evaluation = buildGraph(network, { batch: options.batch, training: false, seed: options.seed });
+    this.#evaluation = new Plan(evaluation.graph, this.variables);
+  }
+
+  /** One training step on a full batch. Returns the mean loss before the update. `step` is the number of steps done before. */
+  step(
+    images: Uint8Array,
+    labels: ArrayLike<number>,
+    { step, learningRate }: { readonly step: number; readonly learningRate: number },
+  ): number {
+    this.plan.tensor('images').set(images);
+    this.plan.tensor('labels').set(labels);
+    this.plan.tensor('step')[0] = step;
+    this.plan.tensor('learningRate')[0] = learningRate;
+    this.plan.run();
+    return meanOf(this.plan.tensor('losses') as Float32Array, this.batch);
+  }
+
+  /** Losses and predictions of up to `batch` images, as views that the next call overwrites. */
+  evaluate(
+    images: Uint8Array,
+    labels: ArrayLike<number>,
+    count: number,
+  ): { losses: Float32Array; predictions: Int32Array } {
+    return runEvaluation(this.#evaluation, images, labels, count);
+  }
+
+  dispose(): void {
+    this.plan.dispose();
+    this.#evaluation.dispose();
+    this.variables.dispose();
+  }
+}
+
+/** Evaluation alone, for a trained network: `variables` must be filled before the first call. */
+export class EvaluationSession {
+  readonly variables: Variables;
+  readonly batch: number;
+  readonly plan: Plan;
+
+  constructor(backend: Backend, network: NetworkDefinition, { batch }: { readonly batch: number }) {
+    this.variables = new Variables(backend);
+    this.batch = batch;
+    this.plan = new Plan(buildGraph(network, { batch, training: false, seed: 0 }).graph, this.variables);
+  }
+
+  evaluate(
+    images: Uint8Array,
+    labels: ArrayLike<number>,
+    count: number,
+  ): { losses: Float32Array; predictions: Int32Array } {
+    return runEvaluation(this.plan, images, labels, count);
+  }
+
+  dispose(): void {
+    this.plan.dispose();
+    this.variables.dispose();
+  }
+}
+
+function runEvaluation(
+  plan: Plan,
+  images: Uint8Array,
+  labels: ArrayLike<number>,
+  count: number,
+): { losses: Float32Array; predictions: Int32Array } {
+  plan.tensor('images').set(images);
+  const target = plan.tensor('labels');
+  target.set(labels);
+  target.fill(-1, count);
+  plan.run();
+  return {
+    losses: (plan.tensor('losses') as Float32Array).subarray(0, count),
+    predictions: (plan.tensor('predictions') as Int32Array).subarray(0, count),
+  };
+}
+
+/** In double and in order, so that it does not depend on anything but the losses. */
+function meanOf(values: Float32Array, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += values[i]!;
+  return sum / count;
+}
