@@ -14,8 +14,8 @@ export interface SessionOptions {
   readonly optimizer: OptimizerOptions;
   /** L2 coefficient of the parameters under decay. @default 0 */
   readonly weightDecay?: number;
-  /** Which layers' filters decay. @default all */
-  readonly decayed?: (layer: string) => boolean;
+  /** Only filters of layers whose names begin so decay. @default all */
+  readonly decayed?: string;
   /** Keeps every tensor readable, for tests and diagnosis. @default false */
   readonly keepAll?: boolean;
 }
@@ -23,7 +23,7 @@ export interface SessionOptions {
 /** Adds the gradients and the optimizer to a training graph. Outputs: the gradient of each parameter as 'd/NAME' when `keepAll`. */
 export function addTraining(network: NetworkGraph, options: SessionOptions): void {
   const { graph, losses, scope } = network;
-  const { optimizer, weightDecay = 0, decayed = () => true } = options;
+  const { optimizer, weightDecay = 0, decayed = '' } = options;
   const parameters = [...graph.variables.values()].filter((variable) => variable.role === 'parameter');
   const gradients = differentiate(
     graph,
@@ -35,8 +35,7 @@ export function addTraining(network: NetworkGraph, options: SessionOptions): voi
   addOptimizer(graph, optimizer, parameters, gradients, {
     learningRate: graph.input('learningRate', { dtype: 'f32', shape: [1] }),
     step: scope.step,
-    decayOf: ({ value, decay }) =>
-      decayed(value.name.slice(0, value.name.lastIndexOf('/'))) ? decay * weightDecay : 0,
+    decayOf: ({ value, decay }) => (value.name.startsWith(decayed) ? decay * weightDecay : 0),
   });
 }
 
@@ -44,19 +43,29 @@ export class TrainingSession {
   readonly variables: Variables;
   readonly plan: Plan;
   readonly batch: number;
+  readonly #network: NetworkDefinition;
+  readonly #options: SessionOptions;
   readonly #evaluation: Plan;
+  /** The first call that comes after the loss: the backward pass and the update. */
+  readonly #backward: number;
 
   constructor(backend: Backend, network: NetworkDefinition, options: SessionOptions) {
     this.variables = new Variables(backend);
     this.batch = options.batch;
+    this.#network = network;
+    this.#options = options;
     const training = buildGraph(network, { batch: options.batch, training: true, seed: options.seed });
     addTraining(training, options);
     this.plan = new Plan(training.graph, this.variables, { keepAll: options.keepAll ?? false });
+    this.#backward = this.plan.nodes.indexOf(training.losses.node!) + 1;
     const evaluation = buildGraph(network, { batch: options.batch, training: false, seed: options.seed });
     this.#evaluation = new Plan(evaluation.graph, this.variables);
   }
 
-  /** One training step on a full batch. Returns the mean loss before the update. `step` is the number of steps done before. */
+  /**
+   * One training step on a full batch; returns the mean loss before the update. `step` is the number of steps done before.
+   * A loss that is not finite is returned without an update, so that the parameters can still be looked at.
+   */
   step(
     images: Uint8Array,
     labels: ArrayLike<number>,
@@ -66,16 +75,29 @@ export class TrainingSession {
     this.plan.tensor('labels').set(labels);
     this.plan.tensor('step')[0] = step;
     this.plan.tensor('learningRate')[0] = learningRate;
-    this.plan.run();
-    return meanOf(this.plan.tensor('losses') as Float32Array, this.batch);
+    this.plan.run(0, this.#backward);
+    const loss = meanOf(this.plan.tensor('losses') as Float32Array, this.batch);
+    if (Number.isFinite(loss)) this.plan.run(this.#backward);
+    return loss;
+  }
+
+  /** The first tensor that is not finite, parameters before results, on the batch of the last step; undefined when all are. */
+  findNonFinite(): string | undefined {
+    for (const { name, data } of this.variables.entries()) if (!data.every(Number.isFinite)) return name;
+    const forward = buildGraph(this.#network, { batch: this.batch, training: true, seed: this.#options.seed });
+    const plan = new Plan(forward.graph, this.variables, { keepAll: true });
+    try {
+      for (const input of ['images', 'labels', 'step']) plan.tensor(input).set(this.plan.tensor(input));
+      plan.run();
+      return plan.nodes.flatMap((node) => node.outputs).find((value) => !plan.tensor(value.name).every(Number.isFinite))
+        ?.name;
+    } finally {
+      plan.dispose();
+    }
   }
 
   /** Losses and predictions of up to `batch` images, as views that the next call overwrites. */
-  evaluate(
-    images: Uint8Array,
-    labels: ArrayLike<number>,
-    count: number,
-  ): { losses: Float32Array; predictions: Int32Array } {
+  evaluate(images: Uint8Array, labels: ArrayLike<number>, count: number): Evaluation {
     return runEvaluation(this.#evaluation, images, labels, count);
   }
 
@@ -84,6 +106,11 @@ export class TrainingSession {
     this.#evaluation.dispose();
     this.variables.dispose();
   }
+}
+
+export interface Evaluation {
+  readonly losses: Float32Array;
+  readonly predictions: Int32Array;
 }
 
 /** Evaluation alone, for a trained network: `variables` must be filled before the first call. */

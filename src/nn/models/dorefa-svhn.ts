@@ -53,6 +53,6 @@ export const dorefaSvhn: Preset = {
     optimizer: { name: 'adam', epsilon: 1e-5 },
     schedule: { name: 'step', learningRate: 1e-3, every: 100, factor: 0.5 },
     weightDecay: 1e-7,
-    decayed: (layer) => layer.startsWith('fc'),
+    decayed: 'fc',
   },
 };

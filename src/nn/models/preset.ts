@@ -23,8 +23,8 @@ export interface TrainingDefaults {
   readonly batch: number;
   readonly optimizer: OptimizerOptions;
   readonly schedule: ScheduleOptions;
-  /** Loss added is weightDecay / 2 * |W|^2 over the parameters that `decayed` matches. */
+  /** L2 coefficient of the filters: weightDecay * W is added to their gradients. */
   readonly weightDecay: number;
-  /** Names of layers whose filters decay. @default all */
-  readonly decayed?: (layer: string) => boolean;
+  /** Only filters of layers whose names begin so decay. @default all */
+  readonly decayed?: string;
 }

@@ -1,0 +1,78 @@
+/**
+ * The PyTorch peer of `bench train`: a Python process (bench/peers/pytorch_train.py) that trains the same network and runs
+ * steps when told to, so that its steps and ours can be timed in turn. It speaks one line of JSON per answer.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { SubbitError, UsageError } from '../../util/errors.js';
+
+export interface PeerOptions {
+  readonly python: string;
+  readonly preset: string;
+  readonly width: string | undefined;
+  /** W-A-G; 32-32-32 is PyTorch's ordinary float training. */
+  readonly bits: string;
+  readonly batch: number;
+  readonly threads: number;
+}
+
+export class Peer {
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #lines: AsyncIterator<string>;
+  #errors = '';
+
+  private constructor(process: ChildProcessWithoutNullStreams) {
+    this.#process = process;
+    this.#lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+    process.stderr.on('data', (data: Buffer) => {
+      this.#errors = (this.#errors + data.toString()).slice(-2000);
+    });
+    process.stdin.on('error', () => {});
+  }
+
+  /** Starts the process and waits until its network is built. */
+  static async start(options: PeerOptions): Promise<{ peer: Peer; torch: string; memoryFormat: string }> {
+    // From src/cli/bench and from dist alike, the script is found from the package's root.
+    const script = ['../../../bench/peers/pytorch_train.py', '../bench/peers/pytorch_train.py']
+      .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+      .find((path) => existsSync(path));
+    if (script === undefined)
+      throw new UsageError('the PyTorch peer is part of the repository, not of the package; run from a clone');
+    const { python, preset, width, bits, batch, threads } = options;
+    const args = [script, '--model', preset, '--bits', bits, '--batch', String(batch), '--threads', String(threads)];
+    if (width !== undefined) args.push('--width', width);
+    const child = spawn(python, args);
+    const failed = new Promise<never>((_, reject) => {
+      child.on('error', (error) =>
+        reject(new UsageError(`cannot start the Python at '${python}': ${error.message}; give --python PATH`)),
+      );
+    });
+    const peer = new Peer(child);
+    const ready = await Promise.race([peer.#answer(), failed]);
+    return { peer, torch: String(ready.torch), memoryFormat: String(ready.memoryFormat) };
+  }
+
+  /** Milliseconds of each of `steps` training steps. */
+  async run(steps: number): Promise<number[]> {
+    this.#process.stdin.write(`run ${steps}\n`);
+    return (await this.#answer()).milliseconds as number[];
+  }
+
+  async peakMemoryBytes(): Promise<number> {
+    this.#process.stdin.write('memory\n');
+    return (await this.#answer()).peakMemoryBytes as number;
+  }
+
+  stop(): void {
+    this.#process.stdin.end('quit\n');
+  }
+
+  async #answer(): Promise<Record<string, unknown>> {
+    const { value, done } = await this.#lines.next();
+    if (done)
+      throw new SubbitError(`the PyTorch peer ended: ${this.#errors.trim().split('\n').at(-1) ?? 'no message'}`);
+    return JSON.parse(value) as Record<string, unknown>;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * subbit bench train: the time of one training step, where it goes, and PyTorch's beside it. Random images; peers take turns
+ * with ours step by step, because machines drift; medians.
+ */
+import type { Command as Parser } from 'commander';
+import { openBackend } from '../../backends/index.js';
+import type { Backend } from '../../core/backend.js';
+import { presets } from '../../nn/models/index.js';
+import { defineNetwork } from '../../nn/network.js';
+import { TrainingSession } from '../../train/session.js';
+import { UsageError } from '../../util/errors.js';
+import { lookUp } from '../../util/nearest.js';
+import { Philox } from '../../util/philox.js';
+import { addBackendOptions, type BackendOptions, integer } from '../command.js';
+import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
+import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
+import { Peer } from './peer.js';
+
+interface BenchTrainOptions extends NetworkOptions, BackendOptions {
+  readonly batch?: number;
+  readonly steps: number;
+  readonly peers?: string;
+  readonly python: string;
+  readonly json?: boolean;
+}
+
+const warmupSteps = 3;
+
+export function registerBenchTrain(bench: Parser): void {
+  const parser = bench
+    .command('train')
+    .description('time of a training step, by part, with PyTorch beside it')
+    .argument('<preset>', `network: ${Object.keys(presets).join(', ')}`)
+    .option('--batch <n>', "images per step; the preset's by default", integer('--batch', 1))
+    .option('--steps <n>', 'steps to time', integer('--steps', 3), 15)
+    .option('--peers <names>', 'pytorch')
+    .option('--python <path>', 'Python with torch, for the peer', 'python3')
+    .option('--json', 'print one JSON object');
+  addBackendOptions(addNetworkOptions(parser)).action(benchTrain);
+}
+
+interface PeerResult {
+  readonly stepMilliseconds: number;
+  /** Peer time / our time. */
+  readonly ratio: number;
+  readonly peakMemoryBytes: number;
+  readonly torch: string;
+  readonly memoryFormat: string;
+}
+
+async function benchTrain(presetName: string, options: BenchTrainOptions): Promise<void> {
+  const output = createOutput(options.json ?? false);
+  const residentBefore = process.memoryUsage().rss;
+  const preset = lookUp(presets, presetName, 'preset');
+  const wantsPeer = requirePeers(options.peers);
+  const batch = options.batch ?? preset.training.batch;
+  const classes = Array.from({ length: 10 }, (_, i) => String(i));
+  const choices = networkChoices(options);
+  const network = defineNetwork({ preset: preset.name, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
+  const backend = await openBackend({ ...options, onNotice: output.note });
+  const { optimizer } = preset.training;
+  const session = new TrainingSession(backend, network, { batch, seed: 1, optimizer });
+  const step = prepareStep(session, network.input, batch);
+  const peers = wantsPeer ? await startPeers(preset.name, choices.width, options, batch, backend.threads) : {};
+
+  const ours: number[] = [];
+  const theirs: Record<string, number[]> = {};
+  const parts = new Map<string, number[]>();
+  const progress = createProgress();
+  progress.start('timing', options.steps);
+  for (let i = 0; i < warmupSteps; i++) step();
+  for (const { peer } of Object.values(peers)) await peer.run(warmupSteps);
+  for (let i = 0; i < options.steps; i++) {
+    const started = performance.now();
+    step();
+    ours.push(performance.now() - started);
+    for (const [part, milliseconds] of timeParts(session)) parts.set(part, [...(parts.get(part) ?? []), milliseconds]);
+    for (const [name, { peer }] of Object.entries(peers))
+      theirs[name] = [...(theirs[name] ?? []), ...(await peer.run(1))];
+    progress.update(i + 1, 'steps');
+  }
+  progress.stop();
+
+  const stepMilliseconds = median(ours);
+  const peerResults: Record<string, PeerResult> = {};
+  for (const [name, { peer, torch, memoryFormat }] of Object.entries(peers)) {
+    const milliseconds = median(theirs[name]!);
+    const peakMemoryBytes = await peer.peakMemoryBytes();
+    peerResults[name] = {
+      stepMilliseconds: milliseconds,
+      ratio: milliseconds / stepMilliseconds,
+      peakMemoryBytes,
+      torch,
+      memoryFormat,
+    };
+    peer.stop();
+  }
+  const result = {
+    preset: preset.name,
+    bits: options.bits,
+    batch,
+    backend: backend.name,
+    isa: backend.isa,
+    threads: backend.threads,
+    stepMilliseconds,
+    spread: { min: Math.min(...ours), max: Math.max(...ours) },
+    imagesPerSecond: (1000 * batch) / stepMilliseconds,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024 - residentBefore,
+    parts: [...parts]
+      .map(([name, times]) => ({ name, milliseconds: median(times) }))
+      .sort((a, b) => b.milliseconds - a.milliseconds),
+    peers: peerResults,
+  };
+  closeAll(session, backend);
+  output.result(result, () => formatResult(result));
+}
+
+function requirePeers(names: string | undefined): boolean {
+  if (names === undefined) return false;
+  if (names !== 'pytorch') throw new UsageError(`bench train knows the peer 'pytorch', not '${names}'`);
+  return true;
+}
+
+/** Random images and labels in the plan's inputs, and a function that trains on them once. */
+function prepareStep(
+  session: TrainingSession,
+  input: { height: number; width: number; channels: number },
+  batch: number,
+): () => number {
+  const random = new Philox(1, 'bench');
+  const images = new Uint8Array(batch * input.height * input.width * input.channels);
+  for (let i = 0; i < images.length; i++) images[i] = random.nextInt(256);
+  const labels = Int32Array.from({ length: batch }, () => random.nextInt(10));
+  let done = 0;
+  return () => session.step(images, labels, { step: done++, learningRate: 1e-3 });
+}
+
+/** Milliseconds by op of one more step, call by call. */
+function timeParts(session: TrainingSession): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const [i, node] of session.plan.nodes.entries()) {
+    const started = performance.now();
+    session.plan.run(i, i + 1);
+    times.set(node.op.name, (times.get(node.op.name) ?? 0) + performance.now() - started);
+  }
+  return times;
+}
+
+async function startPeers(
+  preset: string,
+  width: string | undefined,
+  { python, bits }: BenchTrainOptions,
+  batch: number,
+  threads: number,
+): Promise<Record<string, Awaited<ReturnType<typeof Peer.start>>>> {
+  const shared = { python, preset, width, batch, threads };
+  const peers = { pytorchFloat: await Peer.start({ ...shared, bits: '32-32-32' }) };
+  if (bits === '32-32-32') return peers;
+  return { ...peers, pytorchSimulated: await Peer.start({ ...shared, bits }) };
+}
+
+function closeAll(session: TrainingSession, backend: Backend): void {
+  session.dispose();
+  backend.dispose();
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function formatResult(result: {
+  readonly preset: string;
+  readonly bits: string;
+  readonly stepMilliseconds: number;
+  readonly imagesPerSecond: number;
+  readonly peakMemoryBytes: number;
+  readonly backend: string;
+  readonly isa: string;
+  readonly threads: number;
+  readonly parts: readonly { name: string; milliseconds: number }[];
+  readonly peers: Readonly<Record<string, PeerResult>>;
+}): string {
+  const lines = [
+    `${result.preset} ${result.bits} on ${result.backend} (${result.isa}, ${result.threads} threads): ` +
+      `${result.stepMilliseconds.toFixed(1)} ms per step, ${Math.round(result.imagesPerSecond)} images/s, ${formatBytes(result.peakMemoryBytes)}`,
+    formatTable(
+      ['part', 'ms'],
+      result.parts.map(({ name, milliseconds }) => [name, milliseconds.toFixed(2)]),
+    ),
+  ];
+  for (const [name, peer] of Object.entries(result.peers)) {
+    lines.push(
+      `${name} ${peer.torch} (${peer.memoryFormat}): ${peer.stepMilliseconds.toFixed(1)} ms, ${peer.ratio.toFixed(2)}x ours`,
+    );
+  }
+  return lines.join('\n');
+}

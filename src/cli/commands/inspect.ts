@@ -1,0 +1,80 @@
+/** subbit inspect RUN|PRESET: the table of layers. */
+import { existsSync, statSync } from 'node:fs';
+import { presets } from '../../nn/models/index.js';
+import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
+import { type LayerSummary, type NetworkSummary, summarize } from '../../nn/summary.js';
+import { lastFile } from '../../train/checkpoint.js';
+import { lookUp } from '../../util/nearest.js';
+import type { CliCommand } from '../command.js';
+import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
+import { createOutput, formatBytes, formatTable } from '../output.js';
+import { descriptionOf, openCheckpoint } from '../runs.js';
+
+export const inspectCommand: CliCommand = {
+  register(program) {
+    const parser = program
+      .command('inspect')
+      .description('table of layers: shapes, bits, parameters, bytes, multiply-accumulates by precision')
+      .argument('<run|preset>', `folder of a run, or a preset (${Object.keys(presets).join(', ')})`)
+      .option('--classes <n>', 'classes of a preset', Number, 10)
+      .option('--json', 'print one JSON object');
+    addNetworkOptions(parser).action(inspect);
+  },
+};
+
+interface InspectOptions extends NetworkOptions {
+  readonly classes: number;
+  readonly json?: boolean;
+}
+
+function inspect(target: string, options: InspectOptions): void {
+  const output = createOutput(options.json ?? false);
+  const isRun = existsSync(target);
+  const description = isRun
+    ? descriptionOf(openCheckpoint(target, 'last', output.note)).network
+    : describePreset(target, options);
+  const { graph } = buildGraph(defineNetwork(description), { batch: 1, training: true, seed: 0 });
+  const summary = summarize(graph);
+  const fileBytes = isRun && existsSync(lastFile(target)) ? statSync(lastFile(target)).size : null;
+  output.result(
+    { ...summary, totals: { ...summary.totals, fileBytes } },
+    () => `${networkTitle(description)}\n${formatSummary(summary)}`,
+  );
+}
+
+function describePreset(name: string, options: InspectOptions): NetworkDescription {
+  const preset = lookUp(presets, name, 'run or preset');
+  const classes = Array.from({ length: options.classes }, (_, i) => String(i));
+  return { preset: preset.name, ...networkChoices(options), classes, zeroPoints: [0], step: 1 / 255 };
+}
+
+function networkTitle({ preset, width, bits }: NetworkDescription): string {
+  return `${preset}${width === undefined ? '' : ` ${width}`} ${bits}`;
+}
+
+/** The table for people; convolutions and dense layers with their batch norms and biases. */
+export function formatSummary({ layers, totals }: NetworkSummary): string {
+  const bits = (layer: LayerSummary): string =>
+    layer.macs === 0 ? '' : `${layer.weightBits}-${layer.activationBits}-${layer.gradientBits}`;
+  const table = formatTable(
+    ['layer', 'op', 'output', 'W-A-G', 'parameters', 'bytes', 'MACs', 'bit operations'],
+    layers.map((layer) => [
+      layer.name,
+      layer.op,
+      layer.outputShape.join('x'),
+      bits(layer),
+      layer.parameters.toLocaleString('en'),
+      layer.weightBytes.toLocaleString('en'),
+      layer.macs === 0 ? '' : layer.macs.toLocaleString('en'),
+      layer.bitOps === 0 ? '' : layer.bitOps.toLocaleString('en'),
+    ]),
+  );
+  const ratio = (totals.float32Bytes / totals.predictedBytes).toFixed(1);
+  const floatShare = ((100 * totals.floatMacs) / totals.macs).toFixed(1);
+  return [
+    table,
+    '',
+    `${totals.parameters.toLocaleString('en')} parameters, ${formatBytes(totals.predictedBytes)} packed (${ratio}x smaller than float32: ${formatBytes(totals.float32Bytes)}), ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
+    `${(totals.macs / 1e6).toFixed(2)} M multiply-accumulates per image, ${floatShare} % with a float operand; ${(totals.bitOps / 1e6).toFixed(1)} M bit operations`,
+  ].join('\n');
+}

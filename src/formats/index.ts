@@ -1,0 +1,2 @@
+/** subbit/formats: files in and out. */
+export { decodeSafetensors, encodeSafetensors } from './safetensors.js';

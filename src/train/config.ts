@@ -1,0 +1,27 @@
+/** What a run is: its network and its training, as plain JSON that is kept in `run.json` and in every checkpoint. */
+import type { Augmentation } from '../data/dataset.js';
+import type { NetworkDescription } from '../nn/network.js';
+import type { OptimizerOptions } from '../optim/optimizers.js';
+import type { ScheduleOptions } from '../optim/schedules.js';
+
+export interface TrainingConfig {
+  /** Name or path, as `openData` takes it. */
+  readonly data: string;
+  readonly epochs: number;
+  /** Images per step. */
+  readonly batch: number;
+  readonly optimizer: OptimizerOptions;
+  readonly schedule: ScheduleOptions;
+  /** L2 coefficient of the filters. */
+  readonly weightDecay: number;
+  /** Only filters of layers whose names begin so decay. @default all */
+  readonly decayed?: string;
+  readonly augmentation: Augmentation;
+  /** Of initialisation, order, augmentation, noise and dropout. */
+  readonly seed: number;
+}
+
+export interface RunDescription {
+  readonly network: NetworkDescription;
+  readonly training: TrainingConfig;
+}

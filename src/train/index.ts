@@ -1,0 +1,16 @@
+/** subbit/train: the trainer and what it keeps. */
+export { type OptimizerOptions, optimizers } from '../optim/optimizers.js';
+export { learningRateAt, type ScheduleOptions, schedules } from '../optim/schedules.js';
+export { type Checkpoint, findNewest, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+export type { RunDescription, TrainingConfig } from './config.js';
+export { type EvaluationResult, evaluateAll } from './evaluate.js';
+export { type Evaluation, EvaluationSession, type SessionOptions, TrainingSession } from './session.js';
+export {
+  type EpochEvent,
+  fillVariables,
+  type StepEvent,
+  type TrainEvent,
+  type TrainingSummary,
+  type TrainOptions,
+  train,
+} from './trainer.js';

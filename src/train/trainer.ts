@@ -1,0 +1,234 @@
+/**
+ * The training loop, as a generator of typed events that the command line, tests and dashboards consume.
+ *
+ * Everything random is a function of (seed, name, step), and the order of the images one of (seed, epoch), so a run is
+ * determined by its description: a checkpoint holds tensors and positions, and a run that was killed and resumed ends with
+ * the same bits as one that was not.
+ */
+import type { Variables } from '../backends/plan.js';
+import type { Backend } from '../core/backend.js';
+import { createLoader, type Dataset } from '../data/index.js';
+import { defineNetwork, type NetworkDefinition } from '../nn/network.js';
+import { learningRateAt } from '../optim/schedules.js';
+import { SubbitError } from '../util/errors.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { RunDescription } from './config.js';
+import { evaluateAll } from './evaluate.js';
+import { TrainingSession } from './session.js';
+
+export interface TrainOptions {
+  readonly description: RunDescription;
+  /** Prepared to the network's input. */
+  readonly data: Dataset;
+  readonly backend: Backend;
+  /** The layers to train, when they are not the description's preset. */
+  readonly network?: NetworkDefinition;
+  /** Continue from here. */
+  readonly checkpoint?: Checkpoint;
+  /** Start from these parameters and statistics instead of random ones. */
+  readonly initial?: Checkpoint['tensors'];
+  /** A checkpoint every so many steps besides those at the ends of epochs. @default 500 */
+  readonly checkpointEvery?: number;
+  /** Stops after the step under way, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly onNotice?: (message: string) => void;
+}
+
+export type TrainEvent =
+  | {
+      readonly type: 'start';
+      readonly step: number;
+      readonly totalSteps: number;
+      readonly stepsPerEpoch: number;
+      readonly epochs: number;
+    }
+  | StepEvent
+  | EpochEvent
+  | { readonly type: 'checkpoint'; readonly checkpoint: Checkpoint; readonly isBest: boolean }
+  | { readonly type: 'stopped'; readonly step: number }
+  | { readonly type: 'done'; readonly summary: TrainingSummary };
+
+export interface StepEvent {
+  readonly type: 'step';
+  /** Steps done, this one included. */
+  readonly step: number;
+  /** From 1. */
+  readonly epoch: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly imagesPerSecond: number;
+}
+
+export interface EpochEvent {
+  readonly type: 'epoch';
+  readonly epoch: number;
+  /** The last step of the epoch. */
+  readonly step: number;
+  readonly trainLoss: number;
+  readonly testLoss: number;
+  readonly testAccuracy: number;
+  readonly seconds: number;
+}
+
+export interface TrainingSummary {
+  readonly steps: number;
+  readonly finalAccuracy: number;
+  readonly bestAccuracy: number;
+  readonly seconds: number;
+  /** Mean over the epochs that this call trained in full. */
+  readonly secondsPerEpoch: number;
+  /** Time spent waiting for batches. */
+  readonly waitedSeconds: number;
+}
+
+/** What a checkpoint carries besides tensors and position. */
+interface History {
+  readonly bestAccuracy: number;
+  readonly bestEpoch: number;
+  readonly finalAccuracy: number;
+  /** Sum of the step losses of the epoch under way. */
+  readonly lossSum: number;
+}
+
+const freshHistory: History = { bestAccuracy: 0, bestEpoch: 0, finalAccuracy: 0, lossSum: 0 };
+
+/**
+ * Trains and yields events in order. A `checkpoint` event's tensors are the live memory: save them before asking for the next
+ * event. Throws a SubbitError when the loss stops being finite.
+ */
+export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  const { description, data, backend, checkpoint, signal, checkpointEvery = 500 } = options;
+  const { training } = description;
+  const network = options.network ?? defineNetwork(description.network);
+  const session = new TrainingSession(backend, network, training);
+  const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
+  const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
+  const loader = await createLoader(data.train, {
+    ...shared,
+    shuffle: true,
+    dropLast: true,
+    augmentation: training.augmentation,
+  });
+  const testLoader = await createLoader(data.test, shared);
+  try {
+    // A run that starts from another one takes its parameters and statistics, with a fresh optimizer.
+    if (checkpoint !== undefined) fillVariables(session.variables, checkpoint.tensors);
+    else if (options.initial) fillVariables(session.variables, options.initial, (name) => !optimizerState.test(name));
+    const stepsPerEpoch = loader.numBatches;
+    const totalSteps = training.epochs * stepsPerEpoch;
+    let step = checkpoint?.step ?? 0;
+    let history = (checkpoint?.history as unknown as History | undefined) ?? freshHistory;
+    const snapshot = (): Checkpoint => ({
+      step,
+      epoch: Math.floor(step / stepsPerEpoch) + 1,
+      batch: step % stepsPerEpoch,
+      seed: training.seed,
+      tensors: Object.fromEntries(
+        [...session.variables.entries()].map(({ name, shape, data }) => [name, { shape, data }]),
+      ),
+      network: description as unknown as Checkpoint['network'],
+      history: { ...history },
+    });
+    const started = performance.now();
+    let fullEpochs = 0;
+    let fullEpochSeconds = 0;
+    let savedAt = step;
+
+    yield { type: 'start', step, totalSteps, stepsPerEpoch, epochs: training.epochs };
+    if (checkpoint === undefined) yield { type: 'checkpoint', checkpoint: snapshot(), isBest: false };
+    while (step < totalSteps) {
+      const epoch = Math.floor(step / stepsPerEpoch);
+      const firstBatch = step % stepsPerEpoch;
+      const epochStarted = performance.now();
+      let stepEnded = epochStarted;
+      for await (const batch of loader.batches(epoch, firstBatch)) {
+        const learningRate = learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch });
+        const loss = session.step(batch.images, batch.labels, { step, learningRate });
+        if (!Number.isFinite(loss)) throw diverged(session, step, learningRate);
+        step++;
+        history = { ...history, lossSum: history.lossSum + loss };
+        const now = performance.now();
+        const imagesPerSecond = (1000 * training.batch) / (now - stepEnded);
+        stepEnded = now;
+        yield { type: 'step', step, epoch: epoch + 1, loss, learningRate, imagesPerSecond };
+        const isEpochEnd = step % stepsPerEpoch === 0;
+        if (signal?.aborted && !isEpochEnd) break;
+        if (!isEpochEnd && step - savedAt >= checkpointEvery) {
+          savedAt = step;
+          yield { type: 'checkpoint', checkpoint: snapshot(), isBest: false };
+        }
+      }
+      if (step % stepsPerEpoch !== 0) {
+        yield { type: 'checkpoint', checkpoint: snapshot(), isBest: false };
+        yield { type: 'stopped', step };
+        return;
+      }
+      const test = await evaluateAll(session, testLoader);
+      const trainLoss = history.lossSum / stepsPerEpoch;
+      const seconds = (performance.now() - epochStarted) / 1000;
+      if (firstBatch === 0) {
+        fullEpochs++;
+        fullEpochSeconds += seconds;
+      }
+      const isBest = test.accuracy > history.bestAccuracy;
+      history = {
+        bestAccuracy: isBest ? test.accuracy : history.bestAccuracy,
+        bestEpoch: isBest ? epoch + 1 : history.bestEpoch,
+        finalAccuracy: test.accuracy,
+        lossSum: 0,
+      };
+      const testResults = { testLoss: test.loss, testAccuracy: test.accuracy };
+      yield { type: 'epoch', epoch: epoch + 1, step, trainLoss, ...testResults, seconds };
+      savedAt = step;
+      yield { type: 'checkpoint', checkpoint: snapshot(), isBest };
+      if (signal?.aborted && step < totalSteps) {
+        yield { type: 'stopped', step };
+        return;
+      }
+    }
+    yield {
+      type: 'done',
+      summary: {
+        steps: step,
+        finalAccuracy: history.finalAccuracy,
+        bestAccuracy: history.bestAccuracy,
+        seconds: (performance.now() - started) / 1000,
+        secondsPerEpoch: fullEpochs === 0 ? 0 : fullEpochSeconds / fullEpochs,
+        waitedSeconds: loader.waitedMilliseconds / 1000,
+      },
+    };
+  } finally {
+    await Promise.all([loader.close(), testLoader.close()]);
+    session.dispose();
+  }
+}
+
+/** The names that optimizers give to their state. */
+const optimizerState = /\/(velocity|first|second)$/;
+
+/** Copies saved tensors into all variables, or into all that `wanted` accepts. Throws when one is missing or of another shape. */
+export function fillVariables(
+  variables: Variables,
+  tensors: Checkpoint['tensors'],
+  wanted: (name: string) => boolean = () => true,
+): void {
+  for (const { name, shape, data } of variables.entries()) {
+    if (!wanted(name)) continue;
+    const saved = tensors[name];
+    if (saved === undefined) throw new SubbitError(`the checkpoint is of another network: it has no '${name}'`);
+    if (saved.shape.join() !== shape.join()) {
+      throw new SubbitError(
+        `the checkpoint is of another network: '${name}' is [${saved.shape.join(', ')}] there and [${shape.join(', ')}] here`,
+      );
+    }
+    data.set(saved.data);
+  }
+}
+
+function diverged(session: TrainingSession, step: number, learningRate: number): SubbitError {
+  const tensor = session.findNonFinite() ?? 'the loss';
+  return new SubbitError(
+    `the loss is not finite at step ${step + 1}: ${tensor} holds a value that is not a number or infinite; ` +
+      `try a learning rate below ${learningRate.toPrecision(3)} (--lr), a warm-up (--warmup), or more gradient bits`,
+  );
+}
