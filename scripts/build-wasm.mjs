@@ -9,7 +9,6 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { commands } from '@yowasp/clang';
 import {
   compilations,
   compileAll,
@@ -50,12 +49,23 @@ const linkOptions = [
   `stack-size=${1 << 20}`,
 ];
 
+/** The package's tools, loaded (100 MB) when there is something to compile. */
+async function loadTools() {
+  const { commands, runLLVM } = await import('@yowasp/clang');
+  // Without arguments it only fetches its files, and without a progress function it would report that on stdout.
+  await runLLVM(null, {}, { fetchProgress() {} });
+  return commands;
+}
+let tools;
+
 /** Runs a tool of the package on files in memory and returns what it wrote to `output`; an error ends the build. */
 async function run(tool, args, files, output) {
   const diagnostics = [];
   const collect = (bytes) => bytes && diagnostics.push(Buffer.from(bytes));
+  tools ??= loadTools();
+  const commands = await tools;
   try {
-    const written = await commands[tool]([...args, '-o', output], files, { stderr: collect, fetchProgress() {} });
+    const written = await commands[tool]([...args, '-o', output], files, { stderr: collect });
     if (diagnostics.length > 0) console.error(Buffer.concat(diagnostics).toString().trimEnd());
     return written[output];
   } catch (error) {

@@ -44,6 +44,8 @@ export const commonOptions = [
   '-fvisibility=hidden',
   '-Wall',
   '-Wextra',
+  // What a designated initializer leaves out is zero, on purpose.
+  '-Wno-missing-field-initializers',
 ];
 
 /** A source that begins with this line may use fused multiply-add: its sums are compared with a tolerance anyway. */

@@ -4,6 +4,7 @@ export { learningRateAt, type ScheduleOptions, schedules } from '../optim/schedu
 export { type Checkpoint, findNewest, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 export type { RunDescription, TrainingConfig } from './config.js';
 export { type EvaluationResult, evaluateAll } from './evaluate.js';
+export { type FitOptions, fit, Model, type ModelOptions, type Prediction } from './model.js';
 export { type Evaluation, EvaluationSession, type SessionOptions, TrainingSession } from './session.js';
 export {
   type EpochEvent,

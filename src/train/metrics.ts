@@ -98,7 +98,7 @@ export class MetricsWriter {
 
 /**
  * Removes all lines with a step after `step` and a torn last one, atomically. Lines without a step stay. A missing file
- * becomes an empty one. Throws a FormatError for a line that is not JSON.
+ * stays missing. Throws a FormatError for a line that is not JSON.
  */
 export function cutMetrics(file: string, step: number): void {
   const text = readText(file, '');

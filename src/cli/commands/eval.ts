@@ -1,10 +1,8 @@
 /** subbit eval RUN: accuracy and loss of a trained network. */
 import { openBackend } from '../../backends/index.js';
-import { createLoader, openData, prepareDataset } from '../../data/index.js';
-import { defineNetwork } from '../../nn/network.js';
-import { evaluateAll } from '../../train/evaluate.js';
-import { EvaluationSession } from '../../train/session.js';
-import { fillVariables } from '../../train/trainer.js';
+import { openData, prepareDataset } from '../../data/index.js';
+import { Model } from '../../train/model.js';
+import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer } from '../command.js';
 import { createOutput, createProgress } from '../output.js';
@@ -36,23 +34,19 @@ export const evalCommand: CliCommand = {
 async function evaluate(run: string, options: EvalOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const checkpoint = openCheckpoint(run, options.checkpoint, output.note);
-  const description = descriptionOf(checkpoint);
-  const network = defineNetwork(description.network);
-  const data = prepareDataset(await openData(options.data ?? description.training.data), network.input);
-  const set = lookUp({ test: data.test, train: data.train }, options.split, 'split');
   const backend = await openBackend({ ...options, onNotice: output.note });
-  const session = new EvaluationSession(backend, network, { batch: options.batch });
-  fillVariables(session.variables, checkpoint.tensors);
-  const loader = await createLoader(set, { batch: options.batch, zeroPoints: data.zeroPoints, onNotice: output.note });
+  const model = new Model(backend, checkpoint, { batch: options.batch });
+  const data = prepareDataset(await openData(options.data ?? descriptionOf(checkpoint).training.data), model.input);
+  requireSameClasses(data.classes, model.description.classes);
+  const set = lookUp({ test: data.test, train: data.train }, options.split, 'split');
   const progress = createProgress();
   progress.start('evaluating', set.count);
   const started = performance.now();
-  const result = await evaluateAll(session, loader, (done) => progress.update(done, 'images'));
+  const result = await model.evaluate(set, (done) => progress.update(done, 'images'));
   const seconds = (performance.now() - started) / 1000;
   progress.stop();
-  await loader.close();
   const { isa, threads } = backend;
-  session.dispose();
+  model.dispose();
   backend.dispose();
   output.result(
     { ...result, seconds, imagesPerSecond: result.images / seconds, backend: backend.name, isa, threads },
@@ -60,4 +54,12 @@ async function evaluate(run: string, options: EvalOptions): Promise<void> {
       `${options.split} accuracy ${result.accuracy.toFixed(4)} (${result.correct} of ${result.images}), loss ${result.loss.toFixed(4)}, ` +
       `${Math.round(result.images / seconds)} images/s on ${backend.name} (${isa}, ${threads} threads)`,
   );
+}
+
+function requireSameClasses(data: readonly string[], network: readonly string[]): void {
+  if (data.length !== network.length) {
+    throw new UsageError(
+      `the data has ${data.length} classes and the network ${network.length}; give the data set it was trained on`,
+    );
+  }
 }

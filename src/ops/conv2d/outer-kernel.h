@@ -1,27 +1,36 @@
 /**
- * The micro-kernel of the filter gradient: kPositions consecutive positions of one filter row (kw * C + c: consecutive
- * in a padded NHWC image), times kVectors vectors of output channels, summed over the pixels of a band:
+ * The micro-kernel of the filter gradient: kPositions consecutive positions of the filter (input channels c, or kw * C + c:
+ * both are consecutive in an NHWC image), times kVectors vectors of output channels, summed over pixels:
  *
  *     for each pixel:   sum[i][v] += x[pixel + tap][i] * dy[pixel][v]
  *
- * The sums stay in registers over the whole band, and dy comes as a panel (panels.h): one stream. Tile as in run-kernel.h.
+ * The sums stay in registers over all pixels, and dy comes as a panel (panels.h), which is one stream.
  */
 #pragma once
 #include "panels.h"
 
 namespace subbit::SUBBIT_ISA {
 
-inline constexpr int kMaxPositions = kRegisters == 32 ? 12 : 6;
+/** Positions of a tile for a gradient of `columns` output channels: as many sums as fit the registers (run-kernel.h). */
+inline constexpr int MaxPositions(int columns) {
+  if (kRegisters == 32) return PanelVectors(PanelsOf(columns) - 1, columns) == 3 ? 9 : 12;
+  return 6;
+}
+inline constexpr int kMaxPositions = MaxPositions(1);
 
 struct OuterTile {
-  /** Position 0 at the first pixel. */
+  int samples;
+  int rows;
+  int columns;
+  /** Position 0 at the first pixel, and floats from pixel to pixel, row to row, sample to sample. */
   const float* x;
   ptrdiff_t xPixel;
   ptrdiff_t xRow;
-  /** [rows * columns][kVectors * kLanes] */
+  ptrdiff_t xSample;
+  /** dy at the first pixel; its pixels are kVectors * kLanes floats apart. */
   const float* dy;
-  int rows;
-  int columns;
+  ptrdiff_t dyRow;
+  ptrdiff_t dySample;
   /** out[i * outStride + v] (+)= scale * sum */
   float* out;
   ptrdiff_t outStride;
@@ -30,22 +39,25 @@ struct OuterTile {
 };
 
 template <int kPositions, int kVectors>
-void MultiplyOuter(const OuterTile& tile) {
+void MultiplyOuter(const OuterTile& shared) {
+  const OuterTile tile = shared;
   Vec sum[kPositions][kVectors] = {};
-  const float* dy = tile.dy;
-  for (int row = 0; row < tile.rows; ++row) {
-    const float* x = tile.x + row * tile.xRow;
-    for (int column = 0; column < tile.columns; ++column) {
-      Vec right[kVectors];
+  for (int sample = 0; sample < tile.samples; ++sample) {
+    for (int row = 0; row < tile.rows; ++row) {
+      const float* x = tile.x + sample * tile.xSample + row * tile.xRow;
+      const float* dy = tile.dy + sample * tile.dySample + row * tile.dyRow;
+      for (int column = 0; column < tile.columns; ++column) {
+        Vec right[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) right[v] = Load(dy + v * kLanes);
+        for (int v = 0; v < kVectors; ++v) right[v] = Load(dy + v * kLanes);
 #pragma GCC unroll 16
-      for (int i = 0; i < kPositions; ++i) {
+        for (int i = 0; i < kPositions; ++i) {
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sum[i][v] += x[i] * right[v];
+          for (int v = 0; v < kVectors; ++v) sum[i][v] += x[i] * right[v];
+        }
+        x += tile.xPixel;
+        dy += kVectors * kLanes;
       }
-      x += tile.xPixel;
-      dy += kVectors * kLanes;
     }
   }
 #pragma GCC unroll 16
@@ -62,20 +74,20 @@ void MultiplyOuter(const OuterTile& tile) {
 using OuterKernel = void (*)(const OuterTile&);
 
 template <int kVectors, int... kIndex>
-struct OuterKernelRow {
+struct OuterKernels {
   static constexpr OuterKernel kernels[] = {MultiplyOuter<kIndex, kVectors>...};
 };
 
-/** The instance for `positions` in 1 .. kMaxPositions and `vectors` in 1 .. kPanelVectors. */
+/** The instance for `positions` in 1 .. MaxPositions and `vectors` in 1 .. kMaxVectors. */
 inline OuterKernel SelectOuterKernel(int positions, int vectors) {
-#if defined(__AVX512F__) || defined(__aarch64__)
-  using One = OuterKernelRow<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
-  using Two = OuterKernelRow<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
-#else
-  using One = OuterKernelRow<1, 1, 2, 3, 4, 5, 6>;
-  using Two = OuterKernelRow<2, 1, 2, 3, 4, 5, 6>;
-#endif
-  return vectors == 1 ? One::kernels[positions - 1] : Two::kernels[positions - 1];
+  if constexpr (kRegisters == 32) {
+    if (vectors == 3) return OuterKernels<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>::kernels[positions - 1];
+    if (vectors == 2) return OuterKernels<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kernels[positions - 1];
+    return OuterKernels<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kernels[positions - 1];
+  } else {
+    if (vectors == 2) return OuterKernels<2, 1, 2, 3, 4, 5, 6>::kernels[positions - 1];
+    return OuterKernels<1, 1, 2, 3, 4, 5, 6>::kernels[positions - 1];
+  }
 }
 
 }  // namespace subbit::SUBBIT_ISA

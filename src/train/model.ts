@@ -1,0 +1,127 @@
+/** A trained network in use: classes of images, from a checkpoint or fresh from `fit`. */
+import { openBackend } from '../backends/index.js';
+import type { Backend } from '../core/backend.js';
+import { createLoader, type Dataset, type ImageSet, prepareDataset } from '../data/index.js';
+import { presets } from '../nn/models/index.js';
+import { defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
+import { UsageError } from '../util/errors.js';
+import { lookUp } from '../util/nearest.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { RunDescription } from './config.js';
+import { type EvaluationResult, evaluateAll } from './evaluate.js';
+import { EvaluationSession } from './session.js';
+import { fillVariables, type TrainEvent, train } from './trainer.js';
+
+export interface Prediction {
+  readonly label: number;
+  /** The name of the class. */
+  readonly class: string;
+  /** 0..1 */
+  readonly probability: number;
+}
+
+export interface ModelOptions {
+  /** The checkpoint's own layers, when they are not a preset. */
+  readonly network?: NetworkDefinition;
+  /** Images at a time. @default 128 */
+  readonly batch?: number;
+}
+
+export class Model {
+  readonly description: NetworkDescription;
+  readonly input: NetworkDefinition['input'];
+  readonly #session: EvaluationSession;
+
+  /** The network of a checkpoint, on a backend that outlives it. */
+  constructor(backend: Backend, checkpoint: Checkpoint, options: ModelOptions = {}) {
+    this.description = (checkpoint.network as unknown as RunDescription).network;
+    const network = options.network ?? defineNetwork(this.description);
+    this.input = network.input;
+    this.#session = new EvaluationSession(backend, network, { batch: options.batch ?? 128 });
+    fillVariables(this.#session.variables, checkpoint.tensors);
+  }
+
+  /** The class of each image. `images` are bytes [count, H, W, C] of the network's input size (see `prepare`). */
+  predict(images: Uint8Array): Prediction[] {
+    const { height, width, channels } = this.input;
+    const size = height * width * channels;
+    const count = images.length / size;
+    if (!Number.isInteger(count)) {
+      throw new UsageError(`${images.length} bytes are not a number of ${height}x${width}x${channels} images`);
+    }
+    const { batch, plan } = this.#session;
+    const { classes } = this.description;
+    const found: Prediction[] = [];
+    for (let first = 0; first < count; first += batch) {
+      const here = Math.min(batch, count - first);
+      const { predictions } = this.#session.evaluate(images.subarray(first * size, (first + here) * size), [], here);
+      const probabilities = plan.tensor('probabilities');
+      for (const [i, label] of predictions.entries()) {
+        found.push({ label, class: classes[label]!, probability: probabilities[i * classes.length + label]! });
+      }
+    }
+    return found;
+  }
+
+  /** Accuracy and loss over a set that is prepared to the network's input. */
+  async evaluate(set: ImageSet, onImages?: (done: number) => void): Promise<EvaluationResult> {
+    const { zeroPoints } = this.description;
+    const loader = await createLoader(set, { batch: this.#session.batch, zeroPoints });
+    try {
+      return await evaluateAll(this.#session, loader, onImages);
+    } finally {
+      await loader.close();
+    }
+  }
+
+  dispose(): void {
+    this.#session.dispose();
+  }
+}
+
+export interface FitOptions {
+  /** W-A-G @default '32-32-32' */
+  readonly bits?: string;
+  readonly width?: string;
+  /** The preset's by default. */
+  readonly epochs?: number;
+  readonly batch?: number;
+  /** @default 1 */
+  readonly seed?: number;
+  /** The fastest that is built by default. */
+  readonly backend?: Backend;
+  readonly onEvent?: (event: TrainEvent) => void;
+}
+
+/** Trains a preset in memory, without files, and returns it ready for use. */
+export async function fit(presetName: string, data: Dataset, options: FitOptions = {}): Promise<Model> {
+  const preset = lookUp(presets, presetName, 'preset');
+  const { bits = '32-32-32', width, epochs, batch, seed = 1, onEvent } = options;
+  const prepared = prepareDataset(data, preset.input);
+  const backend = options.backend ?? (await openBackend({}));
+  const description: RunDescription = {
+    network: {
+      preset: preset.name,
+      ...(width === undefined ? {} : { width }),
+      bits,
+      classes: prepared.classes,
+      zeroPoints: prepared.zeroPoints,
+      step: prepared.step,
+    },
+    training: {
+      ...preset.training,
+      ...(epochs === undefined ? {} : { epochs }),
+      ...(batch === undefined ? {} : { batch }),
+      data: prepared.name,
+      augmentation: prepared.augmentation,
+      seed,
+    },
+  };
+  let trained: Checkpoint | undefined;
+  for await (const event of train({ description, data: prepared, backend })) {
+    // The tensors are live memory that ends with the training.
+    if (event.type === 'checkpoint') trained = structuredClone(event.checkpoint);
+    onEvent?.(event);
+  }
+  return new Model(backend, trained!);
+}
