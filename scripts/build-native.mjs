@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { compilations, compileAll, fail, includeFolders, linkTo, prepareHeader, root } from './kernel-sources.mjs';
+import { compilations, compileAll, fail, includeOptions, linkTo, prepareHeader, root } from './kernel-sources.mjs';
 
 const target = join(root, 'build/native/subbit.node');
 const cache = join(root, 'build/native/cache');
@@ -76,10 +76,7 @@ if (compiler === undefined) {
 await prepareHeader();
 const isas = instructionSets();
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
-const options = [
-  '-fPIC',
-  ...[...includeFolders.map((folder) => join(root, folder)), nodeHeaders].map((folder) => `-I${folder}`),
-];
+const options = ['-fPIC', ...includeOptions(root), `-I${nodeHeaders}`];
 const run = promisify(execFile);
 
 /** Runs the compiler; its warnings are shown, an error ends the build. */

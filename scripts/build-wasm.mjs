@@ -14,7 +14,7 @@ import {
   compileAll,
   fail,
   headers,
-  includeFolders,
+  includeOptions,
   linkTo,
   prepareHeader,
   root,
@@ -31,7 +31,7 @@ const compileOptions = [
   '-matomics',
   '-mbulk-memory',
   '-mmutable-globals',
-  ...includeFolders.map((folder) => `-I${folder}`),
+  ...includeOptions('.'),
 ];
 
 /** initial-memory and max-memory as in src/backends/wasm.ts. */

@@ -27,7 +27,9 @@ export const headers = () => [
   join(root, 'build/generated/ops.h'),
 ];
 
-export const includeFolders = ['native', 'build/generated'];
+/** -iquote: found by #include "x.h" only, because native/ has names (math.h, memory.h) that the C library has too. */
+export const includeOptions = (base) =>
+  ['native', 'build/generated'].flatMap((folder) => ['-iquote', `${base}/${folder}`]);
 
 /**
  * Options for every target. Elementwise arithmetic is bit-identical to the TypeScript reference, so nothing may be fused

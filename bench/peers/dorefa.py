@@ -8,7 +8,8 @@ Quantizers: papers.md 1.1 - 1.4. Networks: papers.md 1.9 (`dorefa-svhn`) and a p
     activations  quantize_k(h(x)), h bounded to 0..1
     gradients    per-sample scale max|dy|, stochastic rounding to 2^k levels, taken at the output of a convolution
 
-32 bits means "leave alone" everywhere. Rounding is half to even (torch.round). Letters: N samples, C channels, H W space.
+32 bits means "leave alone" everywhere. Rounding is half to even (torch.round).
+Letters: N samples, C channels, H W space.
 """
 
 import math
@@ -112,7 +113,7 @@ def gradient_position(dy: Tensor, bits: int, sigma: Tensor) -> tuple[Tensor, Ten
 
 
 def quantize_gradient(dy: Tensor, bits: int, sigma: Tensor) -> Tensor:
-    """f_G: dy on 2^bits levels from -max|dy| to +max|dy| of its sample. An all-zero sample stays zero: its scale is 0."""
+    """f_G: dy on 2^bits levels from -max|dy| to +max|dy| of its sample. An all-zero sample stays zero."""
     n = 2**bits - 1
     position, scale = gradient_position(dy, bits, sigma)
     return position.round_().clamp_(0, n).mul_(2).sub_(n).mul_(scale * (1 / n))

@@ -30,7 +30,7 @@ PADDING = 4
 
 
 def read_batches(folder: str, names: list[str]) -> tuple[Tensor, Tensor]:
-    """Images [N, 32, 32, 3] as bytes, and labels [N]. A record of the file is one label byte and 3 planes of 32 x 32."""
+    """Images [N, 32, 32, 3] as bytes, and labels [N]. A record is one label byte and 3 planes of 32 x 32."""
     records = [np.fromfile(os.path.join(folder, name), dtype=np.uint8).reshape(-1, 3073) for name in names]
     data = np.concatenate(records)
     images = data[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -121,7 +121,8 @@ def main() -> None:
             loss_sum += loss.item()
             step += 1
             if index % 100 == 0:
-                print(f"  step {step}/{total_steps} loss {loss.item():.4f} {time.time() - began:.0f} s", file=sys.stderr)
+                seconds = time.time() - began
+                print(f"  step {step}/{total_steps} loss {loss.item():.4f} {seconds:.0f} s", file=sys.stderr)
         trained = time.time()
         entry = {
             "epoch": epoch,

@@ -1,6 +1,6 @@
 """Makes test/golden/tiny-dorefa.json: ten training steps of a tiny DoReFa network, computed by PyTorch in float32.
 
-The network (values are NHWC in the file; papers.md 1.1 - 1.4 for the quantizers, which are those of bench/peers/dorefa.py):
+The network (values are NHWC in the file; quantizers: papers.md 1.1 - 1.4, those of bench/peers/dorefa.py):
 
     u8 [4, 10, 10, 3] -> (byte - zero point) / 63
     conv0 3x3 pad 1, 3 -> 8, float, bias; maxpool 2; clip01; 2 bits        [4, 5, 5, 8]
@@ -8,8 +8,8 @@ The network (values are NHWC in the file; papers.md 1.1 - 1.4 for the quantizers
     conv2 3x3 stride 2 pad 1, 16 -> 16, W1 A2 G4; BN; clip01               [4, 3, 3, 16]
     flatten (h, w, c); fc 144 -> 5, float, bias; mean softmax cross-entropy
 
-Gradient noise is Philox 4x32-10, a pure function of (seed, layer name, step, element), so another implementation draws the
-very same numbers. What it cannot share is the order of float additions. A value that lies on a decision by less than such
+Gradient noise is Philox 4x32-10, a pure function of (seed, layer name, step, element), so another implementation draws
+the very same numbers. What it cannot share is the order of float additions. A value closer to a decision than such
 rounding errors could fall on its other side and spoil everything after it; therefore the batch of every step is drawn
 again until no rounding boundary, clip end, tie of a max-pool window or sign of a binary weight is nearer than MARGIN.
 """
@@ -81,7 +81,7 @@ def stream_of(name: str) -> int:
 
 
 def uniform(count: int, seed: int, stream: int, step: int) -> np.ndarray:
-    """Elements 0 .. count - 1: element e takes word e & 3 of counter [e >> 2, step, 0, 0]; 24 bits, exact in float32."""
+    """Elements 0 .. count - 1: element e takes word e & 3 of counter [e >> 2, step, 0, 0]; its 24 bits fit a float32."""
     counters = np.zeros(((count + 3) // 4, 4), dtype=np.uint64)
     counters[:, 0] = np.arange(len(counters))
     counters[:, 1] = step
@@ -278,10 +278,10 @@ def philox_answers() -> list[dict]:
     """Published answers, which this implementation must reproduce, and some keyed as the noise is."""
     pairs = [(counter, key) for counter, key, _ in PUBLISHED]
     pairs += [((0, 0, 0, 0), (SEED, stream_of("conv1"))), ((399, 9, 0, 0), (SEED, stream_of("conv2")))]
-    answers = [
-        {"key": list(key), "counter": list(counter), "words": philox4x32(np.array([counter], dtype=np.uint64), key)[0].tolist()}
-        for counter, key in pairs
-    ]
+    answers = []
+    for counter, key in pairs:
+        words = philox4x32(np.array([counter], dtype=np.uint64), key)[0].tolist()
+        answers.append({"key": list(key), "counter": list(counter), "words": words})
     for answer, (_, _, words) in zip(answers, PUBLISHED):
         assert answer["words"] == list(words), f"Philox is wrong: {answer}"
     return answers

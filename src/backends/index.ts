@@ -12,8 +12,8 @@ export interface BackendOptions {
 
 export interface BackendEntry {
   readonly description: string;
-  /** Whether the files that it needs are there. */
-  isBuilt(): Promise<boolean>;
+  /** The instruction sets that it has here, the best first; none when it is not built. */
+  isas(): Promise<readonly string[]>;
   create(options?: BackendOptions): Promise<Backend>;
 }
 
@@ -24,17 +24,17 @@ const wasm = () => import('./wasm-node.js');
 export const backends = {
   native: {
     description: 'C++ kernels compiled for this machine',
-    isBuilt: async () => (await native()).isNativeBuilt(),
+    isas: async () => (await native()).nativeIsas(),
     create: async (options) => (await native()).createNative(options),
   },
   wasm: {
     description: 'the same C++ kernels in WebAssembly (SIMD, threads)',
-    isBuilt: async () => (await wasm()).isWasmBuilt(),
+    isas: async () => (await wasm()).wasmIsas(),
     create: async (options) => (await wasm()).createWasm(options),
   },
   reference: {
     description: 'plain TypeScript loops, slow: the specification',
-    isBuilt: async () => true,
+    isas: async () => ['typescript'],
     create: async ({ isa = 'typescript' } = {}) => {
       lookUp({ typescript: true }, isa, 'instruction set of the reference');
       return createReference();
@@ -59,7 +59,7 @@ export async function openBackend(options: OpenBackendOptions = {}): Promise<Bac
 }
 
 async function defaultBackend(onNotice: (line: string) => void): Promise<BackendName> {
-  if (await backends.native.isBuilt()) return 'native';
+  if ((await backends.native.isas()).length > 0) return 'native';
   onNotice(
     'the native kernels are not built, so the slower WebAssembly ones serve (npm run build makes them; it needs g++ or clang++)',
   );

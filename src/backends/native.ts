@@ -61,17 +61,10 @@ function allocateBuffer(bytes: number): ArrayBuffer {
   }
 }
 
-const addonFile = (): string | undefined => builtFile('native/subbit.node');
-
-export function isNativeBuilt(): boolean {
-  return addonFile() !== undefined;
-}
-
-function loadAddon(): KernelModule {
-  const file = addonFile();
-  if (file === undefined) {
-    throw new SubbitError('the native kernels are not built; run: npm run build (it needs g++ or clang++)');
-  }
+/** Undefined when it is not built. */
+function loadAddon(): KernelModule | undefined {
+  const file = builtFile('native/subbit.node');
+  if (file === undefined) return undefined;
   let addon: Addon;
   try {
     addon = createRequire(import.meta.url)(file);
@@ -85,6 +78,15 @@ function loadAddon(): KernelModule {
   };
 }
 
+/** None when the addon is not built. */
+export function nativeIsas(): readonly string[] {
+  return loadAddon()?.isas ?? [];
+}
+
 export function createNative(options: CpuOptions = {}): Backend {
-  return createCpuBackend('native', loadAddon(), { ...options, threads: options.threads ?? availableParallelism() });
+  const module = loadAddon();
+  if (module === undefined) {
+    throw new SubbitError('the native kernels are not built; run: npm run build (it needs g++ or clang++)');
+  }
+  return createCpuBackend('native', module, { ...options, threads: options.threads ?? availableParallelism() });
 }

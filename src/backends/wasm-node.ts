@@ -5,19 +5,14 @@ import { Worker } from 'node:worker_threads';
 import type { Backend } from '../core/backend.js';
 import { SubbitError } from '../util/errors.js';
 import { builtFile } from './built-file.js';
-import { type CpuOptions, createCpuBackend } from './cpu.js';
-import { type WasmPlatform, type WorkerData, wasmModule } from './wasm.js';
+import { type CpuOptions, createCpuBackend, type KernelModule } from './cpu.js';
+import { type WorkerData, wasmModule } from './wasm.js';
 
-const moduleFile = (): string | undefined => builtFile('wasm/subbit.wasm');
-
-export function isWasmBuilt(): boolean {
-  return moduleFile() !== undefined;
-}
-
-function nodePlatform(): WasmPlatform {
-  const file = moduleFile();
-  if (file === undefined) throw new SubbitError('the WebAssembly kernels are not built; run: npm run build');
-  return { module: new WebAssembly.Module(readFileSync(file)), startWorker };
+/** Undefined when it is not built. */
+function loadModule(): KernelModule | undefined {
+  const file = builtFile('wasm/subbit.wasm');
+  if (file === undefined) return undefined;
+  return wasmModule({ module: new WebAssembly.Module(readFileSync(file)), startWorker });
 }
 
 function startWorker(source: string, data: WorkerData): { stop(): void } {
@@ -31,9 +26,13 @@ function startWorker(source: string, data: WorkerData): { stop(): void } {
   return { stop: () => void worker.terminate() };
 }
 
+/** None when the module is not built. */
+export function wasmIsas(): readonly string[] {
+  return loadModule()?.isas ?? [];
+}
+
 export function createWasm(options: CpuOptions = {}): Backend {
-  return createCpuBackend('wasm', wasmModule(nodePlatform()), {
-    ...options,
-    threads: options.threads ?? availableParallelism(),
-  });
+  const module = loadModule();
+  if (module === undefined) throw new SubbitError('the WebAssembly kernels are not built; run: npm run build');
+  return createCpuBackend('wasm', module, { ...options, threads: options.threads ?? availableParallelism() });
 }

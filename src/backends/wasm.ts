@@ -45,7 +45,7 @@ const maximumBytes = 2 ** 32 - 2 ** 18;
 const stackBytes = 1 << 20;
 
 /**
- * What a worker runs: `data` and `exit` come from the platform. A trap must not leave the caller waiting for a task that
+ * What a worker runs, with `data` from the platform. A trap must not leave the caller waiting for a task that
  * will never be done.
  */
 export const workerSource = `

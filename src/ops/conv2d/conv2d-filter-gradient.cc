@@ -2,18 +2,20 @@
 /**
  * The gradient of the filter: a sum of outer products x (*) dy over the pixels of a sample and over the samples.
  *
- * The batch is cut into `blocks` of consecutive samples and the filter's positions (kh, kw, c) into slices; a task takes
- * one slice of one block. It goes through the block in *pieces* of some 200 pixels, a few whole samples or a few rows of
- * one: few enough that a panel of dy stays in the first-level cache while all tiles of the slice read it, and many enough
- * that adding the sums to the block's partial gradient costs little. Per piece it decodes dy into panels and the part of x
- * under it into padded floats. The partials are added in the order of the blocks at the end.
+ * The batch is cut into `blocks` of consecutive samples and the filter into slices; a task computes one slice from one
+ * block. It goes through the block in *pieces* of at most kPiecePixels pixels, some samples or some rows of one: so few
+ * that a panel of dy stays in the first-level cache while all tiles of the slice read it, so many that it costs little to
+ * add the sums to the block's partial gradient. The partials are added in the order of the blocks at the end.
  *
- * Sums of integers are exact in their piece (it has at most `exactTerms` pixels); the scale of a sample multiplies its sum.
+ * Real operands are read where they lie if their layout allows it; otherwise a piece of dy is decoded into panels, and the
+ * part of x under it into padded floats.
  *
- * A filter as large as the image (the dense layer) has one pixel per sample. There the samples are the pixels of one image,
- * and scales that differ between samples multiply dy.
+ * Sums of integers are exact in their piece (it has at most `exactTerms` pixels); then the scale of the sample multiplies.
  *
- * Scratch: the partial gradients, unless there is one block; then dFilter is the partial. After them the sample scales.
+ * The dense layer (dense.h) has one pixel per sample. There the samples are the pixels of one image, and scales that differ
+ * between samples multiply dy.
+ *
+ * Scratch: a scale per sample, then the partial gradients unless there is one block; then dFilter is the partial.
  */
 #include "ops.h"
 #include "outer-kernel.h"
@@ -21,31 +23,29 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-using Params = Conv2dFilterGradientParams;
-using Buffers = Conv2dFilterGradientBuffers;
-
-#ifndef PIECE
-#define PIECE 192
-#endif
-constexpr int kPiecePixels = PIECE;
+/** Of 64 .. 384, 192 was best for 18x18, 7x7 and 5x5 outputs. */
+constexpr int kPiecePixels = 192;
 constexpr int kTasks = 32;
 constexpr int kMergeElements = 1 << 14;
 
 /** The problem after a dense layer's samples became pixels, and how it is cut. */
 struct Problem {
-  const Params& p;
-  const Buffers& b;
   Images x;
   Images dy;
   int batch;
   int kernelHeight;
   int kernelWidth;
-  bool samplesArePixels;
-  /** Whether scales multiply dy, pixel by pixel. */
-  bool foldsScales;
+  int stride;
+  int padTop;
+  int padLeft;
+  bool isDense;
+  const float* sampleScale;
   /** Whether all samples have the same scale, so that one sum may run over several. */
   bool hasOneScale;
-  const float* sampleScale;
+  /** Whether scales multiply dy, pixel by pixel. */
+  bool foldsScales;
+  bool readsXInPlace;
+  bool readsDyInPlace;
   /**
    * Positions are tiled within spans: the channels of one tap, so that pixels whose tap lies in the padding are left out;
    * or with few channels all taps of one filter row.
@@ -69,32 +69,45 @@ struct Piece {
   int pixels() const { return samples.size() * rows.size() * columns.size(); }
 };
 
-/** The decoded operands of a piece. */
-struct Copies {
-  const float* x;
-  ptrdiff_t xRow;
-  ptrdiff_t xSample;
-  const float* dy;
+/** What a task computes of a filter: panels of output channels, and tiles of positions counted through all spans. */
+struct Slice {
+  Range panels;
+  Range tiles;
 };
 
-Problem MakeProblem(const Params& p, const Buffers& b, const float* sampleScale) {
-  Problem q = {p,       b,
-               {p.x, b.x, p.height, p.width, p.inChannels, p.inChannels},
-               {p.dy, b.dy, p.outHeight, p.outWidth, p.outChannels, p.outChannels},
-               p.batch, p.kernelHeight, p.kernelWidth, false, false, p.xScaleCount <= 1 && p.dyScaleCount <= 1, sampleScale,
-               true,    0, 0, 0, 0, 0, 0};
-  q.samplesArePixels = p.padTop == 0 && p.padLeft == 0 && p.outHeight == 1 && p.outWidth == 1 && p.kernelHeight == p.height && p.kernelWidth == p.width;
-  if (q.samplesArePixels) {
+/** Floats of an operand as the kernel reads them: from pixel to pixel, row to row, sample to sample. */
+struct View {
+  const float* data;
+  ptrdiff_t pixel;
+  ptrdiff_t row;
+  ptrdiff_t sample;
+};
+
+Problem MakeProblem(const Conv2dFilterGradientParams& p, const Conv2dFilterGradientBuffers& b, const float* sampleScale) {
+  Problem q;
+  q.x = {{p.x, b.x, p.inChannels}, p.height, p.width, p.inChannels};
+  q.dy = {{p.dy, b.dy, p.outChannels}, p.outHeight, p.outWidth, p.outChannels};
+  q.batch = p.batch;
+  q.kernelHeight = p.kernelHeight;
+  q.kernelWidth = p.kernelWidth;
+  q.stride = p.stride;
+  q.padTop = p.padTop;
+  q.padLeft = p.padLeft;
+  q.isDense = IsDense(p);
+  if (q.isDense) {
     q.x.channels *= p.height * p.width;
-    q.x.height = q.x.width = q.kernelHeight = q.kernelWidth = q.batch = 1;
+    q.batch = q.kernelHeight = q.kernelWidth = q.stride = q.x.height = 1;
     q.x.width = q.dy.width = p.batch;
-    q.foldsScales = !q.hasOneScale;
   }
-  const int maxPositions = MaxPositions(p.outChannels);
+  q.sampleScale = sampleScale;
+  q.hasOneScale = p.xScaleCount <= 1 && p.dyScaleCount <= 1;
+  q.foldsScales = q.isDense && !q.hasOneScale;
   q.spansAreTaps = q.x.channels >= kMaxPositions / 2;
-  q.spans = q.spansAreTaps ? q.kernelHeight * q.kernelWidth : q.kernelHeight;
-  q.spanLength = q.spansAreTaps ? q.x.channels : q.kernelWidth * q.x.channels;
-  q.tilesPerSpan = CeilDiv(q.spanLength, maxPositions);
+  q.spans = q.kernelHeight * (q.spansAreTaps ? q.kernelWidth : 1);
+  q.spanLength = q.x.channels * (q.spansAreTaps ? 1 : q.kernelWidth);
+  q.tilesPerSpan = CeilDiv(q.spanLength, MaxPositions(p.outChannels));
+  q.readsXInPlace = q.x.elements.isReal() && q.spansAreTaps && !q.isDense;
+  q.readsDyInPlace = q.dy.elements.isReal() && p.outChannels % kLanes == 0 && !q.foldsScales;
   const int pixels = q.foldsScales ? kPiecePixels : Min(kPiecePixels, p.exactTerms);
   q.pieceColumns = Min(q.dy.width, pixels);
   q.pieceRows = Min(q.dy.height, Max(pixels / q.dy.width, 1));
@@ -102,21 +115,20 @@ Problem MakeProblem(const Params& p, const Buffers& b, const float* sampleScale)
   return q;
 }
 
-/** Tiles of a slice, counted through all spans. */
+/** Of tiles in a filter of one span. */
 Range PositionsOf(const Problem& q, Range tiles) {
   return {PartOf(tiles.first, q.tilesPerSpan, q.spanLength).first, PartOf(tiles.end, q.tilesPerSpan, q.spanLength).first};
 }
 
-/** Decodes dy: [panel][sample][row][column][lanes]. */
-void CopyGradient(const Problem& q, const Piece& piece, float* out) {
-  const Tensor& data = q.dy.data;
-  const int pixels = piece.columns.size();
-  for (int panel = 0; panel < PanelsOf(q.dy.channels); ++panel) {
+/** Decodes some panels of dy: [panel][sample][row][column][lanes]. */
+void CopyGradient(const Problem& q, const Piece& piece, Range panels, float* out) {
+  const ptrdiff_t pixels = piece.columns.size();
+  for (int panel = panels.first; panel < panels.end; ++panel) {
     const int lanes = PanelVectors(panel, q.dy.channels) * kLanes;
     for (int n = piece.samples.first; n < piece.samples.end; ++n) {
       for (int row = piece.rows.first; row < piece.rows.end; ++row, out += pixels * lanes) {
         const ptrdiff_t first = (static_cast<ptrdiff_t>(n) * q.dy.height + row) * q.dy.width + piece.columns.first;
-        PackPanelRows(q.dy.operand, data, first, first + pixels, q.dy.channels, panel, out);
+        PackRows(q.dy.elements, first, first + pixels, q.dy.channels, panel, out);
         if (!q.foldsScales) continue;
         for (int i = 0; i < pixels * lanes; ++i) out[i] *= q.sampleScale[piece.columns.first + i / lanes];
       }
@@ -124,23 +136,51 @@ void CopyGradient(const Problem& q, const Piece& piece, float* out) {
   }
 }
 
-/** Decodes the part of x under a piece; of a dense layer, the positions of the slice only. */
-Copies CopyImages(const Problem& q, const Piece& piece, Range positions, float* out) {
-  Copies copies = {out, 0, 0, nullptr};
-  if (q.samplesArePixels) {
-    copies.x -= positions.first;
-    for (int n = piece.columns.first; n < piece.columns.end; ++n, out += positions.size()) {
-      Decode(q.x.operand, q.x.data, static_cast<ptrdiff_t>(n) * q.x.channels + positions.first, positions.size(), q.x.storedChannels, out);
-    }
-    return copies;
+/** A panel of dy at the piece's first pixel, in place or in the copy (which begins with the slice's first panel). */
+View ViewGradient(const Problem& q, const Piece& piece, int panel, int firstPanel, const float* copy) {
+  View view;
+  if (q.readsDyInPlace) {
+    view.pixel = q.dy.channels;
+    view.row = q.dy.width * view.pixel;
+    view.sample = q.dy.height * view.row;
+    view.data = q.dy.elements.data.f32() + piece.samples.first * view.sample + piece.rows.first * view.row + piece.columns.first * view.pixel +
+                panel * kPanelLanes;
+  } else {
+    view.pixel = PanelVectors(panel, q.dy.channels) * kLanes;
+    view.row = piece.columns.size() * view.pixel;
+    view.sample = piece.rows.size() * view.row;
+    view.data = copy + PanelStart(panel - firstPanel, piece.pixels());
   }
-  const Params& p = q.p;
-  const Rectangle read = {{piece.rows.first * p.stride - p.padTop, (piece.rows.end - 1) * p.stride - p.padTop + q.kernelHeight},
-                          {piece.columns.first * p.stride - p.padLeft, (piece.columns.end - 1) * p.stride - p.padLeft + q.kernelWidth}};
-  copies.xRow = static_cast<ptrdiff_t>(read.columns.size()) * q.x.channels;
-  copies.xSample = read.rows.size() * copies.xRow;
-  for (int n = piece.samples.first; n < piece.samples.end; ++n, out += copies.xSample) CopyRectangle(q.x, n, read, out, copies.xRow);
-  return copies;
+  return view;
+}
+
+/** x under the first tap of the piece's first pixel, decoded into `copy` or in place; there it may lie outside of x. */
+View ViewImages(const Problem& q, const Piece& piece, Range tiles, float* copy) {
+  View view = {copy, q.x.channels, 0, 0};
+  if (q.isDense) {
+    // Only the positions of the slice, and so that position 0 would be the view's first.
+    const Range positions = PositionsOf(q, tiles);
+    for (int n = piece.columns.first; n < piece.columns.end; ++n, copy += positions.size()) {
+      Decode(q.x.elements, static_cast<ptrdiff_t>(n) * q.x.channels + positions.first, positions.size(), copy);
+    }
+    view.data -= positions.first;
+    view.pixel = positions.size();
+    return view;
+  }
+  const int top = piece.rows.first * q.stride - q.padTop;
+  const int left = piece.columns.first * q.stride - q.padLeft;
+  if (q.readsXInPlace) {
+    view.row = q.x.width * view.pixel;
+    view.sample = q.x.height * view.row;
+    view.data = q.x.elements.data.f32() + piece.samples.first * view.sample + top * view.row + left * view.pixel;
+    return view;
+  }
+  const Rectangle read = {{top, top + (piece.rows.size() - 1) * q.stride + q.kernelHeight},
+                          {left, left + (piece.columns.size() - 1) * q.stride + q.kernelWidth}};
+  view.row = read.columns.size() * view.pixel;
+  view.sample = read.rows.size() * view.row;
+  for (int n = piece.samples.first; n < piece.samples.end; ++n, copy += view.sample) CopyRectangle(q.x, n, read, copy, view.row);
+  return view;
 }
 
 /** A tile of which only the first `columns` columns exist. */
@@ -161,66 +201,63 @@ void MultiplyPartly(OuterKernel kernel, OuterTile tile, int positions, int vecto
   }
 }
 
-/** Adds a piece's products to the slice's part of a partial gradient. */
-void AddPiece(const Problem& q, const Piece& piece, Range tiles, const Copies& copies, bool isFirst, float* partial) {
-  const Params& p = q.p;
-  const int channels = q.dy.channels;
-  const int step = q.samplesArePixels ? 1 : p.stride;
+/** One tile of the partial gradient: all samples of the piece at once, or each with its scale. */
+void AddTile(const Problem& q, const Piece& piece, int panel, int positions, OuterTile tile) {
+  const int vectors = PanelVectors(panel, q.dy.channels);
+  const int columns = PanelColumns(panel, q.dy.channels);
+  const OuterKernel kernel = SelectOuterKernel(positions, vectors);
+  const int calls = q.hasOneScale ? 1 : piece.samples.size();
+  tile.samples = piece.samples.size() / calls;
+  for (int call = 0; call < calls; ++call) {
+    tile.scale = q.foldsScales ? 1 : q.sampleScale[piece.samples.first + call];
+    if (columns == vectors * kLanes) {
+      kernel(tile);
+    } else {
+      MultiplyPartly(kernel, tile, positions, vectors, columns);
+    }
+    tile.isFirst = false;
+    tile.x += tile.xSample;
+    tile.dy += tile.dySample;
+  }
+}
+
+void AddPiece(const Problem& q, const Piece& piece, const Slice& slice, const View& x, const float* dyCopy, bool isFirst, float* partial) {
   OuterTile tile;
-  tile.xPixel = static_cast<ptrdiff_t>(step) * q.x.channels;
-  if (q.samplesArePixels) tile.xPixel = PositionsOf(q, tiles).size();
-  tile.xRow = step * copies.xRow;
-  tile.xSample = copies.xSample;
-  tile.outStride = channels;
-  for (int panel = 0; panel < PanelsOf(channels); ++panel) {
-    const int vectors = PanelVectors(panel, channels);
-    const int columns = PanelColumns(panel, channels);
-    const float* dy = copies.dy + PanelStart(panel, piece.pixels());
-    tile.dyRow = piece.columns.size() * vectors * kLanes;
-    tile.dySample = piece.rows.size() * tile.dyRow;
-    for (int t = tiles.first; t < tiles.end; ++t) {
+  tile.isFirst = isFirst;
+  tile.outStride = q.dy.channels;
+  tile.xPixel = q.stride * x.pixel;
+  tile.xRow = q.stride * x.row;
+  tile.xSample = x.sample;
+  for (int panel = slice.panels.first; panel < slice.panels.end; ++panel) {
+    const View dy = ViewGradient(q, piece, panel, slice.panels.first, dyCopy);
+    tile.dyPixel = dy.pixel;
+    tile.dyRow = dy.row;
+    tile.dySample = dy.sample;
+    for (int t = slice.tiles.first; t < slice.tiles.end; ++t) {
       const int span = t / q.tilesPerSpan;
+      const Range positions = PartOf(t % q.tilesPerSpan, q.tilesPerSpan, q.spanLength);
       const int kh = q.spansAreTaps ? span / q.kernelWidth : span;
       const int kw = q.spansAreTaps ? span % q.kernelWidth : 0;
-      const Range positions = PartOf(t % q.tilesPerSpan, q.tilesPerSpan, q.spanLength);
-      Range inRows = {0, piece.rows.size()};
-      Range inColumns = {0, piece.columns.size()};
-      if (!q.samplesArePixels) {
-        inRows = PositionsInside(piece.rows.first * step + kh - p.padTop, step, inRows.size(), q.x.height);
-        if (q.spansAreTaps) inColumns = PositionsInside(piece.columns.first * step + kw - p.padLeft, step, inColumns.size(), q.x.width);
-      }
-      const OuterKernel kernel = SelectOuterKernel(positions.size(), vectors);
-      tile.rows = inRows.size();
-      tile.columns = inColumns.size();
-      tile.x = copies.x + (inRows.first * step + kh) * copies.xRow + (inColumns.first * tile.xPixel + static_cast<ptrdiff_t>(kw) * q.x.channels) + positions.first;
-      tile.dy = dy + inRows.first * tile.dyRow + inColumns.first * vectors * kLanes;
-      tile.out = partial + (static_cast<ptrdiff_t>(span) * q.spanLength + positions.first) * channels + panel * kPanelLanes;
-      const int calls = q.hasOneScale ? 1 : piece.samples.size();
-      tile.samples = piece.samples.size() / calls;
-      for (int call = 0; call < calls; ++call) {
-        tile.isFirst = isFirst && call == 0;
-        tile.scale = q.foldsScales ? 1 : q.sampleScale[piece.samples.first + call];
-        if (columns == vectors * kLanes) {
-          kernel(tile);
-        } else {
-          MultiplyPartly(kernel, tile, positions.size(), vectors, columns);
-        }
-        tile.x += tile.xSample;
-        tile.dy += tile.dySample;
-      }
+      const Range rows = PositionsInside(piece.rows.first * q.stride + kh - q.padTop, q.stride, piece.rows.size(), q.x.height);
+      const Range columns = q.spansAreTaps ? PositionsInside(piece.columns.first * q.stride + kw - q.padLeft, q.stride, piece.columns.size(), q.x.width)
+                                           : Range{0, piece.columns.size()};
+      tile.rows = rows.size();
+      tile.columns = columns.size();
+      tile.x = x.data + (rows.first * q.stride + kh) * x.row + (columns.first * q.stride + kw) * x.pixel + positions.first;
+      tile.dy = dy.data + rows.first * dy.row + columns.first * dy.pixel;
+      tile.out = partial + (static_cast<ptrdiff_t>(span) * q.spanLength + positions.first) * q.dy.channels + panel * kPanelLanes;
+      AddTile(q, piece, panel, positions.size(), tile);
     }
   }
 }
 
-void AddBlock(const Problem& q, Range samples, Range tiles, float* partial, Pool& pool, int thread) {
-  const Params& p = q.p;
-  const Range positions = PositionsOf(q, tiles);
+void AddBlock(const Problem& q, Range samples, const Slice& slice, float* partial, Pool& pool, int thread) {
   const ptrdiff_t pixels = static_cast<ptrdiff_t>(q.pieceSamples) * q.pieceRows * q.pieceColumns;
-  const ptrdiff_t xRows = (q.pieceRows - 1) * p.stride + q.kernelHeight;
-  const ptrdiff_t xColumns = (q.pieceColumns - 1) * p.stride + q.kernelWidth;
-  const ptrdiff_t xFloats = q.samplesArePixels ? pixels * positions.size() : q.pieceSamples * xRows * xColumns * q.x.channels;
-  const ptrdiff_t dyFloats = pixels * PaddedColumns(q.dy.channels);
-  float* dy = static_cast<float*>(pool.Scratch(thread, sizeof(float) * (xFloats + dyFloats)));
+  const ptrdiff_t xRows = (q.pieceRows - 1) * q.stride + q.kernelHeight;
+  const ptrdiff_t xColumns = (q.pieceColumns - 1) * q.stride + q.kernelWidth;
+  const ptrdiff_t xFloats = q.readsXInPlace ? 0 : q.isDense ? pixels * PositionsOf(q, slice.tiles).size() : q.pieceSamples * xRows * xColumns * q.x.channels;
+  const ptrdiff_t dyFloats = q.readsDyInPlace ? 0 : pixels * slice.panels.size() * kMaxVectors * kLanes;
+  float* dyCopy = static_cast<float*>(pool.Scratch(thread, sizeof(float) * (xFloats + dyFloats)));
   bool isFirst = true;
   for (int n = samples.first; n < samples.end; n += q.pieceSamples) {
     for (int row = 0; row < q.dy.height; row += q.pieceRows) {
@@ -228,10 +265,9 @@ void AddBlock(const Problem& q, Range samples, Range tiles, float* partial, Pool
         const Piece piece = {{n, Min(n + q.pieceSamples, samples.end)},
                              {row, Min(row + q.pieceRows, q.dy.height)},
                              {column, Min(column + q.pieceColumns, q.dy.width)}};
-        CopyGradient(q, piece, dy);
-        Copies copies = CopyImages(q, piece, positions, dy + dyFloats);
-        copies.dy = dy;
-        AddPiece(q, piece, tiles, copies, isFirst, partial);
+        if (!q.readsDyInPlace) CopyGradient(q, piece, slice.panels, dyCopy);
+        const View x = ViewImages(q, piece, slice.tiles, dyCopy + dyFloats);
+        AddPiece(q, piece, slice, x, dyCopy, isFirst, partial);
         isFirst = false;
       }
     }
@@ -243,30 +279,33 @@ void MergeBlocks(const float* partials, int blocks, ptrdiff_t elements, float* o
   pool.Run(tasks, [&](int task, int) {
     const ptrdiff_t first = static_cast<ptrdiff_t>(task) * kMergeElements;
     const ptrdiff_t end = first + kMergeElements < elements ? first + kMergeElements : elements;
-    for (ptrdiff_t i = first; i < end; ++i) {
-      float sum = partials[i];
-      for (int block = 1; block < blocks; ++block) sum += partials[block * elements + i];
-      out[i] = sum;
+    for (ptrdiff_t i = first; i < end; ++i) out[i] = partials[i];
+    for (int block = 1; block < blocks; ++block) {
+      for (ptrdiff_t i = first; i < end; ++i) out[i] += partials[block * elements + i];
     }
   });
 }
 
 }  // namespace
 
-void Conv2dFilterGradient(const Params& p, const Buffers& b, Pool& pool) {
-  const ptrdiff_t elements = static_cast<ptrdiff_t>(p.kernelHeight) * p.kernelWidth * p.inChannels * p.outChannels;
-  float* sampleScale = b.scratch.f32() + static_cast<ptrdiff_t>(p.blocks) * elements;
+void Conv2dFilterGradient(const Conv2dFilterGradientParams& p, const Conv2dFilterGradientBuffers& b, Pool& pool) {
+  float* sampleScale = b.scratch.f32();
   for (int n = 0; n < p.batch; ++n) {
     sampleScale[n] = ScaleAt(b.xScale, p.xScaleCount, n, p.factor) * ScaleAt(b.dyScale, p.dyScaleCount, n, 1);
   }
   const Problem q = MakeProblem(p, b, sampleScale);
+  const ptrdiff_t elements = static_cast<ptrdiff_t>(p.kernelHeight) * p.kernelWidth * p.inChannels * p.outChannels;
   const int blocks = Min(q.batch, p.blocks);
+  float* partials = blocks == 1 ? b.dFilter.f32() : sampleScale + p.batch;
+  // Slices by panels first, because every slice of positions reads all of dy. A dense layer's dy is the small operand.
+  const int panels = PanelsOf(p.outChannels);
   const int tiles = q.spans * q.tilesPerSpan;
-  const int slices = Min(tiles, CeilDiv(kTasks, blocks));
-  float* partials = blocks == 1 ? b.dFilter.f32() : b.scratch.f32();
-  pool.Run(blocks * slices, [&](int task, int thread) {
-    const int block = task / slices;
-    AddBlock(q, PartOf(block, blocks, q.batch), PartOf(task % slices, slices, tiles), partials + block * elements, pool, thread);
+  const int panelSlices = q.isDense ? 1 : Min(panels, CeilDiv(kTasks, blocks));
+  const int tileSlices = Min(tiles, Max(kTasks / (blocks * panelSlices), 1));
+  pool.Run(blocks * panelSlices * tileSlices, [&](int task, int thread) {
+    const int block = task / panelSlices / tileSlices;
+    const Slice slice = {PartOf(task / tileSlices % panelSlices, panelSlices, panels), PartOf(task % tileSlices, tileSlices, tiles)};
+    AddBlock(q, PartOf(block, blocks, q.batch), slice, partials + block * elements, pool, thread);
   });
   if (blocks > 1) MergeBlocks(partials, blocks, elements, b.dFilter.f32(), pool);
 }

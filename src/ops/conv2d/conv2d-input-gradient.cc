@@ -11,10 +11,10 @@
  * oh = q or q + 1 at t = 0, and the copy begins P - q rows before dy: the first window of phase a then begins at row
  * P + (oh - q) - (T_a - 1) >= 0. Columns alike. A phase without taps (stride > filter) has sums of no terms: zeros.
  *
- * A filter as large as the image is one matrix product with the samples as pixels and KH * KW * C outputs, as in conv2d.
- *
- * Scratch: packed filters (phases one after another), a scale of 1 per output channel, then sample scales.
+ * Scratch: a scale of 1 per padded output channel, a scale per sample, then the filters, phase after phase, in panels (of a
+ * dense layer: decoded dy).
  */
+#include "dense.h"
 #include "ops.h"
 #include "run-convolution.h"
 
@@ -53,36 +53,12 @@ struct Axes {
   Axis columns;
 };
 
-/** filter[matrix][c0 + v][k] -> out[k][v], with a scale per output channel k where there is one. */
-void TransposeSlice(const Conv2dInputGradientParams& p, const Conv2dInputGradientBuffers& b, ptrdiff_t matrix, int columns, int panel, float* out) {
-  const int lanes = PanelVectors(panel, columns) * kLanes;
-  const int count = PanelColumns(panel, columns);
-  const bool isPerChannel = p.filterScaleCount > 1;
-  constexpr int kBlock = 64;
-  float row[kBlock];
-  for (int k0 = 0; k0 < p.outChannels; k0 += kBlock) {
-    const int block = Min(kBlock, p.outChannels - k0);
-    for (int v = 0; v < lanes; ++v) {
-      if (v < count) {
-        const ptrdiff_t start = (matrix + panel * kPanelLanes + v) * p.outChannels + k0;
-        Decode(p.filter, b.filter, start, block, p.outChannels, row);
-        if (isPerChannel) {
-          for (int k = 0; k < block; ++k) row[k] *= b.filterScale.f32()[k0 + k];
-        }
-      } else {
-        for (int k = 0; k < block; ++k) row[k] = 0;
-      }
-      for (int k = 0; k < block; ++k) out[static_cast<ptrdiff_t>(k0 + k) * lanes + v] = row[k];
-    }
-  }
-}
-
 /** Where phase (a, b) begins in the packed filters. */
 ptrdiff_t PhaseStart(const Axes& axes, int a, int b, int matrixSize) {
   return static_cast<ptrdiff_t>(axes.rows.TapsBefore(a) * axes.columns.kernel + axes.rows.Taps(a) * axes.columns.TapsBefore(b)) * matrixSize;
 }
 
-void PackFilters(const Conv2dInputGradientParams& p, const Conv2dInputGradientBuffers& b, const Axes& axes, float* packed, Pool& pool) {
+void PackFilters(const Conv2dInputGradientParams& p, const Elements& filter, const float* filterScale, const Axes& axes, float* packed, Pool& pool) {
   const int panels = PanelsOf(p.inChannels);
   pool.Run(p.kernelHeight * p.kernelWidth * panels, [&](int task, int) {
     const int panel = task % panels;
@@ -96,81 +72,66 @@ void PackFilters(const Conv2dInputGradientParams& p, const Conv2dInputGradientBu
     float* out = packed + PhaseStart(axes, rowPhase, columnPhase, p.outChannels * PaddedColumns(p.inChannels)) +
                  PanelStart(panel, rowTaps * columnTaps * p.outChannels) +
                  static_cast<ptrdiff_t>(tap) * p.outChannels * PanelVectors(panel, p.inChannels) * kLanes;
-    TransposeSlice(p, b, static_cast<ptrdiff_t>(kh * p.kernelWidth + kw) * p.inChannels, p.inChannels, panel, out);
+    const ptrdiff_t firstRow = static_cast<ptrdiff_t>(kh * p.kernelWidth + kw) * p.inChannels;
+    PackTransposed(filter, firstRow, p.inChannels, p.outChannels, filterScale, panel, out);
   });
 }
 
 }  // namespace
 
 void Conv2dInputGradient(const Conv2dInputGradientParams& p, const Conv2dInputGradientBuffers& b, Pool& pool) {
-  const bool isUnpadded = p.padTop == 0 && p.padLeft == 0;
-  const bool coversImage = isUnpadded && p.outHeight == 1 && p.outWidth == 1 && p.kernelHeight == p.height && p.kernelWidth == p.width;
-  const bool isPointwise = isUnpadded && p.stride == 1 && p.kernelHeight == 1 && p.kernelWidth == 1 && p.outHeight == p.height && p.outWidth == p.width;
-  const int taps = p.kernelHeight * p.kernelWidth;
-  const int outputs = coversImage ? taps * p.inChannels : p.inChannels;
-  const Axes axes = {{p.stride, p.kernelHeight, p.padTop, p.height}, {p.stride, p.kernelWidth, p.padLeft, p.width}};
-
-  float* packed = b.scratch.f32();
-  float* channelScale = packed + static_cast<ptrdiff_t>(taps) * p.outChannels * PaddedColumns(p.inChannels);
-  float* sampleScale = channelScale + PaddedColumns(outputs);
-  const float filterFactor = p.filterScaleCount > 1 ? 1 : ScaleAt(b.filterScale, p.filterScaleCount, 0, 1);
-  for (int c = 0; c < PaddedColumns(outputs); ++c) channelScale[c] = 1;
+  const Elements dy = {p.dy, b.dy, p.outChannels};
+  const Elements filter = {p.filter, b.filter, p.outChannels};
+  const bool isPerChannel = p.filterScaleCount > 1;
+  const float* filterScale = isPerChannel ? b.filterScale.f32() : nullptr;
+  const float filterFactor = isPerChannel ? 1 : ScaleAt(b.filterScale, p.filterScaleCount, 0, 1);
+  const bool isDense = IsDense(p);
+  const int columns = isDense ? p.kernelHeight * p.kernelWidth * p.inChannels : p.inChannels;
+  float* channelScale = b.scratch.f32();
+  float* sampleScale = channelScale + PaddedColumns(columns);
+  float* rest = sampleScale + p.batch;
+  for (int c = 0; c < PaddedColumns(columns); ++c) channelScale[c] = 1;
   for (int n = 0; n < p.batch; ++n) sampleScale[n] = ScaleAt(b.dyScale, p.dyScaleCount, n, p.factor) * filterFactor;
 
-  RunConvolution c = {
-      .images = {p.dy, b.dy, p.outHeight, p.outWidth, p.outChannels, p.outChannels},
-      .batch = p.batch,
-      .top = axes.rows.Reach() - axes.rows.Origin(),
-      .left = axes.columns.Reach() - axes.columns.Origin(),
-      .step = 1,
-      .windowHeight = axes.rows.Window(),
-      .windowWidth = axes.columns.Window(),
-      .rows = CeilDiv(p.height, p.stride),
-      .columns = CeilDiv(p.width, p.stride),
-      .outChannels = outputs,
-      .exactTerms = p.exactTerms,
-      .channelScale = channelScale,
-      .sampleScale = sampleScale,
-      .samplesArePixels = coversImage,
-  };
+  if (isDense) {
+    const DenseProduct d = {dy, p.batch, p.outChannels, columns, p.exactTerms, sampleScale, channelScale, b.dx.f32(), rest};
+    MultiplyDense(d, [&](int panel, float* out) { PackTransposed(filter, 0, columns, p.outChannels, filterScale, panel, out); }, pool);
+    return;
+  }
+  const Axes axes = {{p.stride, p.kernelHeight, p.padTop, p.height}, {p.stride, p.kernelWidth, p.padLeft, p.width}};
+  PackFilters(p, filter, filterScale, axes, rest, pool);
   const ptrdiff_t pixel = p.inChannels;
+  RunConvolution c;
+  c.images = {dy, p.outHeight, p.outWidth, p.outChannels};
+  c.batch = p.batch;
+  c.step = 1;
+  c.top = axes.rows.Reach() - axes.rows.Origin();
+  c.left = axes.columns.Reach() - axes.columns.Origin();
+  c.windowHeight = axes.rows.Window();
+  c.windowWidth = axes.columns.Window();
+  c.rows = CeilDiv(p.height, p.stride);
+  c.columns = CeilDiv(p.width, p.stride);
+  c.outChannels = p.inChannels;
   c.yPixel = p.stride * pixel;
   c.yRow = p.stride * p.width * pixel;
   c.yImage = p.height * p.width * pixel;
-  if (coversImage) {
-    pool.Run(PanelsOf(outputs), [&](int panel, int) {
-      TransposeSlice(p, b, 0, outputs, panel, packed + PanelStart(panel, p.outChannels));
-    });
-    c.images.width = c.columns = p.batch;
-    c.batch = c.rows = c.windowHeight = c.windowWidth = 1;
-    c.top = c.left = 0;
-    c.yPixel = outputs;
-  } else {
-    PackFilters(p, b, axes, packed, pool);
-    if (isPointwise) {
-      c.images.height = c.rows = 1;
-      c.images.width = c.columns = p.height * p.width;
-    }
-  }
-  if (coversImage || isPointwise) {
-    const Phase phase = {
-        .rows = 1, .columns = c.columns, .firstRow = 0, .firstColumn = 0, .runs = 1, .taps = 1, .filters = packed, .y = b.dx.f32()};
+  c.exactTerms = p.exactTerms;
+  c.channelScale = channelScale;
+  c.sampleScale = sampleScale;
+  if (IsPointwise(p)) {
+    c.images.height = c.rows = 1;
+    c.images.width = c.columns = p.height * p.width;
+    const Phase phase = {1, c.columns, 0, 0, 1, 1, rest, b.dx.f32()};
     Convolve(c, 1, [&](int) { return phase; }, pool);
     return;
   }
   Convolve(c, p.stride * p.stride, [&](int index) {
     const int row = index / p.stride;
     const int column = index % p.stride;
-    return Phase{
-        .rows = axes.rows.Count(row),
-        .columns = axes.columns.Count(column),
-        .firstRow = axes.rows.FirstWindow(row),
-        .firstColumn = axes.columns.FirstWindow(column),
-        .runs = axes.rows.Taps(row),
-        .taps = axes.columns.Taps(column),
-        .filters = packed + PhaseStart(axes, row, column, p.outChannels * PaddedColumns(p.inChannels)),
-        .y = b.dx.f32() + (static_cast<ptrdiff_t>(axes.rows.First(row)) * p.width + axes.columns.First(column)) * pixel,
-    };
+    const ptrdiff_t first = static_cast<ptrdiff_t>(axes.rows.First(row)) * p.width + axes.columns.First(column);
+    return Phase{axes.rows.Count(row), axes.columns.Count(column), axes.rows.FirstWindow(row), axes.columns.FirstWindow(column),
+                 axes.rows.Taps(row), axes.columns.Taps(column),
+                 rest + PhaseStart(axes, row, column, p.outChannels * PaddedColumns(p.inChannels)), b.dx.f32() + first * pixel};
   }, pool);
 }
 

@@ -29,6 +29,7 @@ struct OuterTile {
   ptrdiff_t xSample;
   /** dy at the first pixel; its pixels are kVectors * kLanes floats apart. */
   const float* dy;
+  ptrdiff_t dyPixel;
   ptrdiff_t dyRow;
   ptrdiff_t dySample;
   /** out[i * outStride + v] (+)= scale * sum */
@@ -56,7 +57,7 @@ void MultiplyOuter(const OuterTile& shared) {
           for (int v = 0; v < kVectors; ++v) sum[i][v] += x[i] * right[v];
         }
         x += tile.xPixel;
-        dy += kVectors * kLanes;
+        dy += tile.dyPixel;
       }
     }
   }

@@ -2,17 +2,17 @@
  * Panels: a matrix [rows][columns] cut into strips of a few vectors of columns, each strip row after row, so that a
  * micro-kernel reads it as one stream:
  *
- *     panel 0: row 0 [kPanelVectors * kLanes] | row 1 | ..      panel 1: row 0 | row 1 | ..      last panel: fewer vectors
+ *     panel 0: row 0 [kPanelLanes] | row 1 | ..      panel 1: row 0 | row 1 | ..      last panel: what is left
  *
- * Columns are padded with zeros to whole vectors. Filters are packed this way once per call (training changes them in
- * every step), output gradients once per image.
+ * Columns are padded with zeros to whole vectors. Filters are packed this way once per call, because training changes
+ * them in every step.
  */
 #pragma once
-#include "operand.h"
+#include "elements.h"
 
 namespace subbit::SUBBIT_ISA {
 
-/** Vectors of a panel. The last one may have fewer, or with 32 registers one more, because single vectors are slower. */
+/** Vectors of a panel. The last panel takes what is left: one more where registers allow it, because one vector is slower. */
 inline constexpr int kPanelVectors = 2;
 inline constexpr int kPanelLanes = kPanelVectors * kLanes;
 inline constexpr int kMaxVectors = kRegisters == 32 ? 3 : 2;
@@ -22,8 +22,7 @@ inline constexpr int PaddedColumns(int columns) { return VectorsOf(columns) * kL
 inline constexpr int PanelsOf(int columns) { return Max(1, (VectorsOf(columns) + 2 * kPanelVectors - 1 - kMaxVectors) / kPanelVectors); }
 
 inline constexpr int PanelVectors(int panel, int columns) {
-  const int left = VectorsOf(columns) - panel * kPanelVectors;
-  return panel == PanelsOf(columns) - 1 ? left : kPanelVectors;
+  return panel == PanelsOf(columns) - 1 ? VectorsOf(columns) - panel * kPanelVectors : kPanelVectors;
 }
 
 /** Columns of one panel that exist (the others are padding). */
@@ -32,16 +31,67 @@ inline constexpr int PanelColumns(int panel, int columns) {
 }
 
 /** Where a panel begins in the packed matrix. */
-inline constexpr ptrdiff_t PanelStart(int panel, int rows) { return static_cast<ptrdiff_t>(panel) * kPanelLanes * rows; }
+inline constexpr ptrdiff_t PanelStart(int panel, ptrdiff_t rows) { return panel * kPanelLanes * rows; }
 
-/** Decodes rows firstRow .. endRow - 1 of a stored matrix [..][columns] into one panel; out points to row firstRow. */
-inline void PackPanelRows(const Operand& operand, const Tensor& matrix, ptrdiff_t firstRow, ptrdiff_t endRow, int columns, int panel,
-                          float* out) {
+/** Decodes rows first .. end - 1 of a stored matrix [..][columns] into a panel; out points to row `first`. */
+inline void PackRows(const Elements& matrix, ptrdiff_t first, ptrdiff_t end, int columns, int panel, float* out) {
   const int lanes = PanelVectors(panel, columns) * kLanes;
   const int count = PanelColumns(panel, columns);
-  for (ptrdiff_t row = firstRow; row < endRow; ++row, out += lanes) {
-    Decode(operand, matrix, row * columns + panel * kPanelLanes, count, columns, out);
-    for (int i = count; i < lanes; ++i) out[i] = 0;
+  for (ptrdiff_t row = first; row < end; ++row, out += lanes) {
+    Decode(matrix, row * columns + panel * kPanelLanes, count, out);
+    FillZero(out + count, lanes - count);
+  }
+}
+
+typedef float Vec4 __attribute__((vector_size(16)));
+typedef float UnalignedVec4 __attribute__((vector_size(16), aligned(4), may_alias));
+
+/** in[4][..] -> out[..][4]: `count` columns of four rows, a multiple of four. */
+inline void Transpose4(const float* in, ptrdiff_t inStride, int count, float* out, ptrdiff_t outStride) {
+  for (int k = 0; k < count; k += 4, in += 4, out += 4 * outStride) {
+    const Vec4 a = *reinterpret_cast<const UnalignedVec4*>(in);
+    const Vec4 b = *reinterpret_cast<const UnalignedVec4*>(in + inStride);
+    const Vec4 c = *reinterpret_cast<const UnalignedVec4*>(in + 2 * inStride);
+    const Vec4 d = *reinterpret_cast<const UnalignedVec4*>(in + 3 * inStride);
+    const Vec4 ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    const Vec4 ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Vec4 cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const Vec4 cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *reinterpret_cast<UnalignedVec4*>(out) = __builtin_shufflevector(ab01, cd01, 0, 1, 4, 5);
+    *reinterpret_cast<UnalignedVec4*>(out + outStride) = __builtin_shufflevector(ab01, cd01, 2, 3, 6, 7);
+    *reinterpret_cast<UnalignedVec4*>(out + 2 * outStride) = __builtin_shufflevector(ab23, cd23, 0, 1, 4, 5);
+    *reinterpret_cast<UnalignedVec4*>(out + 3 * outStride) = __builtin_shufflevector(ab23, cd23, 2, 3, 6, 7);
+  }
+}
+
+/**
+ * Decodes a part of a stored matrix [..][depth] transposed: its rows firstRow .. firstRow + columns - 1 become columns, of
+ * which one panel goes to out[depth][lanes]. Where `depthScale` is given, it multiplies row l of the result.
+ */
+inline void PackTransposed(const Elements& matrix, ptrdiff_t firstRow, int columns, int depth, const float* depthScale, int panel, float* out) {
+  constexpr int kBlock = 64;
+  const int lanes = PanelVectors(panel, columns) * kLanes;
+  const int count = PanelColumns(panel, columns);
+  float rows[4][kBlock] = {};
+  for (int k = 0; k < depth; k += kBlock) {
+    const int block = Min(kBlock, depth - k);
+    for (int v = 0; v < lanes; v += 4) {
+      for (int i = 0; i < 4; ++i) {
+        if (v + i >= count) {
+          FillZero(rows[i], block);
+          continue;
+        }
+        Decode(matrix, (firstRow + panel * kPanelLanes + v + i) * depth + k, block, rows[i]);
+        if (depthScale == nullptr) continue;
+        for (int j = 0; j < block; ++j) rows[i][j] *= depthScale[k + j];
+      }
+      float* blockOut = out + static_cast<ptrdiff_t>(k) * lanes + v;
+      const int whole = block / 4 * 4;
+      Transpose4(rows[0], kBlock, whole, blockOut, lanes);
+      for (int j = whole; j < block; ++j) {
+        for (int i = 0; i < 4; ++i) blockOut[static_cast<ptrdiff_t>(j) * lanes + i] = rows[i][j];
+      }
+    }
   }
 }
 

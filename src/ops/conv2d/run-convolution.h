@@ -10,12 +10,9 @@
  * are part of a run, and cost little in a wide image; where they would cost more than it takes to add sums in memory (7x7
  * outputs; gradients of convolutions without padding, which grow from 5x5 to 7x7), each tap of the run becomes a
  * convolution of its own over the outputs that it reaches: 1.4 times faster for 5x5 -> 7x7.
- *
- * Integer sums are exact in a float below 2^24. When a whole window may exceed that (it has more than `exactTerms`
- * products), it is summed in segments that cannot, and the segments are added as doubles.
  */
 #pragma once
-#include "run-kernel.h"
+#include "run-row.h"
 
 namespace subbit::SUBBIT_ISA {
 
@@ -56,9 +53,7 @@ struct RunConvolution {
   int exactTerms;
   /** Scale of each output channel, padded to whole vectors. */
   const float* channelScale;
-  /** Scale of each image, or, when the samples are the pixels of one image, of each pixel. */
   const float* sampleScale;
-  bool samplesArePixels;
 };
 
 /** A decoded band of image n, and the outputs that are to be computed from it. */
@@ -70,73 +65,6 @@ struct Band {
   Range columns;
   Range panels;
 };
-
-/** A tile whose last vector is not full, or whose sum takes several segments: by way of a buffer. */
-inline void MultiplyBuffered(RunKernel kernel, const RunTile& tile, int pixels, int vectors, int columns, int exactTerms) {
-  static constexpr float kOne = 1;
-  constexpr int kTile = kMaxPixels * kMaxVectors * kLanes;
-  const int lanes = vectors * kLanes;
-  float ones[kMaxVectors * kLanes];
-  for (float& one : ones) one = 1;
-  float part[kTile];
-  double total[kTile] = {};
-  RunTile segment = tile;
-  segment.y = part;
-  segment.yStride = lanes;
-  segment.adds = false;
-  segment.pixelScale = &kOne;
-  segment.pixelScaleStep = 0;
-  segment.channelScale = ones;
-  const int runsAtOnce = Max(exactTerms / Max(tile.runLength, 1), 1);
-  const int termsAtOnce = Min(exactTerms, tile.runLength);
-  for (int run = 0; run < tile.runs; run += runsAtOnce) {
-    segment.runs = Min(runsAtOnce, tile.runs - run);
-    for (int l = 0; l < tile.runLength; l += termsAtOnce) {
-      segment.runLength = Min(termsAtOnce, tile.runLength - l);
-      segment.image = tile.image + run * tile.runStride + l;
-      segment.filters = tile.filters + run * tile.filterStride + static_cast<ptrdiff_t>(l) * lanes;
-      kernel(segment);
-      for (int i = 0; i < pixels * lanes; ++i) total[i] += part[i];
-    }
-  }
-  for (int i = 0; i < pixels; ++i) {
-    float* y = tile.y + i * tile.yStride;
-    const float pixelScale = tile.pixelScale[i * tile.pixelScaleStep];
-    for (int v = 0; v < columns; ++v) {
-      const float sum = static_cast<float>(total[i * lanes + v]);
-      y[v] = tile.adds ? y[v] + sum : sum * (pixelScale * tile.channelScale[v]);
-    }
-  }
-}
-
-/** One panel's part of one row of outputs: `tile` describes output 0 of the row. */
-struct Row {
-  RunTile tile;
-  int vectors;
-  int columns;
-  int exactTerms;
-};
-
-/** Outputs `range` of a row, cut into tiles of almost equal size (18 = 9 + 9). */
-inline void MultiplyRow(const Row& row, Range range) {
-  if (range.size() == 0) return;
-  const int tiles = CeilDiv(range.size(), MaxPixels(row.vectors));
-  const bool isDirect = row.columns == row.vectors * kLanes && row.tile.runs * row.tile.runLength <= row.exactTerms;
-  for (int t = 0; t < tiles; ++t) {
-    const Range part = PartOf(t, tiles, range.size());
-    const ptrdiff_t first = range.first + part.first;
-    RunTile tile = row.tile;
-    tile.image += first * tile.pixelStride;
-    tile.y += first * tile.yStride;
-    tile.pixelScale += first * tile.pixelScaleStep;
-    const RunKernel kernel = SelectRunKernel(part.size(), row.vectors);
-    if (isDirect) {
-      kernel(tile);
-    } else {
-      MultiplyBuffered(kernel, tile, part.size(), row.vectors, row.columns, row.exactTerms);
-    }
-  }
-}
 
 /** Outputs that tap (column) `tap` of a phase reaches. */
 inline Range OutputsOfTap(const RunConvolution& c, const Phase& phase, int tap) {
@@ -169,8 +97,7 @@ inline void MultiplyRowByTaps(const RunConvolution& c, const Phase& phase, const
   }
   for (int i = range.first; i < range.end; ++i) {
     float* y = all.y + i * all.yStride;
-    const float pixelScale = all.pixelScale[i * all.pixelScaleStep];
-    for (int v = 0; v < row.columns; ++v) y[v] *= pixelScale * all.channelScale[v];
+    for (int v = 0; v < row.columns; ++v) y[v] *= *all.pixelScale * all.channelScale[v];
   }
 }
 
@@ -186,7 +113,7 @@ inline void MultiplyBand(const RunConvolution& c, const Phase& phase, const Band
   row.tile.yStride = c.yPixel;
   row.tile.adds = false;
   row.tile.pixelScale = c.sampleScale + band.n;
-  row.tile.pixelScaleStep = c.samplesArePixels ? 1 : 0;
+  row.tile.pixelScaleStep = 0;
   for (int panel = band.panels.first; panel < band.panels.end; ++panel) {
     row.vectors = PanelVectors(panel, c.outChannels);
     row.columns = PanelColumns(panel, c.outChannels);
@@ -245,7 +172,7 @@ inline void CutBand(const RunConvolution& c, int index, int bands, Band* band) {
 template <class PhaseAt>
 void Convolve(const RunConvolution& c, int phases, const PhaseAt& phaseAt, Pool& pool) {
   const Cut cut = CutConvolution(c);
-  const bool isInPlace = c.images.operand.isReal && c.top == 0 && c.left == 0 && (c.rows - 1) * c.step + c.windowHeight <= c.images.height &&
+  const bool isInPlace = c.images.elements.isReal() && c.top == 0 && c.left == 0 && (c.rows - 1) * c.step + c.windowHeight <= c.images.height &&
                          (c.columns - 1) * c.step + c.windowWidth <= c.images.width;
   pool.Run(c.batch * cut.bands * cut.groups, [&](int task, int thread) {
     Band band;
@@ -257,7 +184,7 @@ void Convolve(const RunConvolution& c, int phases, const PhaseAt& phaseAt, Pool&
     const ptrdiff_t channels = c.images.channels;
     if (isInPlace) {
       band.rowStride = c.images.width * channels;
-      band.image = c.images.data.f32() + (static_cast<ptrdiff_t>(band.n) * c.images.height + read.rows.first) * band.rowStride +
+      band.image = c.images.elements.data.f32() + (static_cast<ptrdiff_t>(band.n) * c.images.height + read.rows.first) * band.rowStride +
                    read.columns.first * channels;
     } else {
       band.rowStride = read.columns.size() * channels;

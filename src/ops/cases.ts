@@ -1,0 +1,25 @@
+/** The list of test cases of all ops. A new op's cases are a file beside it and a line below. */
+import type { OpCase } from '../core/op-case.js';
+import { activationCases } from './activation/activation.cases.js';
+import { batchNormCases } from './batch-norm/batch-norm.cases.js';
+import { conv2dCases } from './conv2d/conv2d.cases.js';
+import { dropoutCases } from './dropout/dropout.cases.js';
+import { elementwiseCases } from './elementwise/elementwise.cases.js';
+import { optimizerCases } from './optimizer/optimizer.cases.js';
+import { poolCases } from './pool/pool.cases.js';
+import { quantizeCases } from './quantize/quantize.cases.js';
+import { shortcutCases } from './shortcut/shortcut.cases.js';
+import { softmaxCases } from './softmax/softmax.cases.js';
+
+export const cases: readonly OpCase[] = [
+  ...conv2dCases,
+  ...elementwiseCases,
+  ...activationCases,
+  ...batchNormCases,
+  ...quantizeCases,
+  ...poolCases,
+  ...shortcutCases,
+  ...dropoutCases,
+  ...softmaxCases,
+  ...optimizerCases,
+];

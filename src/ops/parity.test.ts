@@ -1,0 +1,207 @@
+/**
+ * Every case on every backend and instruction set that is here, with one thread and with two: the reference's results within
+ * the case's bounds, the same bits with both numbers of threads, and no byte written beside the buffers.
+ *
+ * REQUIRE_BACKENDS=native,wasm makes a backend that is not built a failure. COVERAGE=1 prints ops x backends.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type BackendName, backends } from '../backends/index.js';
+import type { Backend, Memory, TensorPlace } from '../core/backend.js';
+import { slotName } from '../core/op.js';
+import { type OpCase, resultSlots, runReference } from '../core/op-case.js';
+import { arrayOf, bytesOf, type TensorType, type TypedArray } from '../core/tensor.js';
+import { cases } from './cases.js';
+import { ops } from './index.js';
+
+/** Of the bytes around every buffer, and of outputs and scratch before a run: as floats they are NaN, so reading them shows. */
+const guard = 0xff;
+/** More than two of the widest vectors, on both sides. */
+const guardBytes = 192;
+
+function memoized<K, V>(compute: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return (key) => {
+    if (!known.has(key)) known.set(key, compute(key));
+    return known.get(key)!;
+  };
+}
+
+// Once for all backends.
+const expectedOf = memoized(runReference);
+/** By slot; exact results have none. */
+const boundsOf = memoized((testCase: OpCase): Record<string, ArrayLike<number>> => {
+  const bounds = testCase.parity === 'exact' ? {} : testCase.parity;
+  return Object.fromEntries(Object.entries(bounds).map(([slot, bound]) => [slot, bound(expectedOf(testCase))]));
+});
+
+/** A buffer with guards on both sides. */
+class GuardedBuffer {
+  readonly place: TensorPlace;
+  readonly #whole: Uint8Array;
+
+  constructor(backend: Backend, type: TensorType, contents: TypedArray | undefined) {
+    const memory: Memory = backend.allocate(2 * guardBytes + bytesOf(type));
+    this.place = { memory, byteOffset: guardBytes, type };
+    this.#whole = new Uint8Array(memory.buffer, memory.byteOffset, memory.bytes).fill(guard);
+    if (contents) this.view.set(contents);
+  }
+
+  get view(): TypedArray {
+    const { memory, byteOffset, type } = this.place;
+    return arrayOf(type, memory.buffer, memory.byteOffset + byteOffset);
+  }
+
+  /** Where a byte beside the buffer was written, counted from the buffer's start. */
+  get strayWrite(): number | undefined {
+    const end = guardBytes + bytesOf(this.place.type);
+    const isStray = (byte: number, i: number): boolean => (i < guardBytes || i >= end) && byte !== guard;
+    const at = this.#whole.findIndex(isStray);
+    return at < 0 ? undefined : at - guardBytes;
+  }
+}
+
+/** Runs a case on a backend and returns the results by slot. Fails when anything but results was written. */
+function runOn(backend: Backend, testCase: OpCase): Record<string, TypedArray> {
+  const { op, attributes } = testCase;
+  const { types, inputs } = expectedOf(testCase);
+  const params = op.pack(types, attributes);
+  const inputBuffers = types.map((type, slot) => type && new GuardedBuffer(backend, type, inputs[slot]));
+  const outputBuffers = op.infer(types, attributes).map((type) => new GuardedBuffer(backend, type, undefined));
+  const scratchBytes = op.scratchBytes?.(params) ?? 0;
+  const scratch =
+    scratchBytes > 0 ? [new GuardedBuffer(backend, { dtype: 'u8', shape: [scratchBytes] }, undefined)] : [];
+  const buffers = [...inputBuffers, ...outputBuffers, ...scratch];
+
+  const program = backend.prepare([{ op, params, buffers: buffers.map((buffer) => buffer?.place) }]);
+  program.run();
+  program.dispose();
+
+  const slots = [...op.inputs.map(slotName), ...op.outputs, 'scratch'];
+  const contents = Object.fromEntries(buffers.map((buffer, i) => [slots[i]!, buffer?.view.slice()]));
+  for (const [i, buffer] of buffers.entries()) {
+    expect(buffer?.strayWrite, `byte of the first write outside of ${slots[i]}`).toBeUndefined();
+    if (buffer) backend.free(buffer.place.memory);
+  }
+  const results = resultSlots(op);
+  for (const [slot, type] of types.entries()) {
+    const name = slots[slot]!;
+    if (type && !results.includes(name)) expectSameBits(contents[name]!, inputs[slot]!, `the input ${name}`);
+  }
+  return Object.fromEntries(results.map((slot) => [slot, contents[slot]!]));
+}
+
+function bitsOf(data: TypedArray): Uint8Array | Uint32Array {
+  return data instanceof Uint8Array ? data : new Uint32Array(data.buffer, data.byteOffset, data.length);
+}
+
+function expectSameBits(actual: TypedArray, expected: TypedArray, what: string): void {
+  const [actualBits, expectedBits] = [bitsOf(actual), bitsOf(expected)];
+  const at = expectedBits.findIndex((bits, i) => actualBits[i] !== bits);
+  if (at < 0) return;
+  let differing = 0;
+  for (const [i, bits] of expectedBits.entries()) if (actualBits[i] !== bits) differing++;
+  const shown = (value: number | undefined): string => (Object.is(value, -0) ? '-0' : String(value));
+  expect.fail(
+    `${what}[${at}] is ${shown(actual[at])}, expected ${shown(expected[at])} (${differing} of ${expected.length} differ)`,
+  );
+}
+
+function expectWithin(actual: TypedArray, expected: TypedArray, bounds: ArrayLike<number>, what: string): void {
+  let worst = -1;
+  let worstExcess = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const difference = Math.abs(actual[i]! - expected[i]!);
+    if (difference <= bounds[i]!) continue;
+    const excess = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference / bounds[i]!;
+    if (worst < 0 || excess > worstExcess) [worst, worstExcess] = [i, excess];
+  }
+  if (worst < 0) return;
+  expect.fail(`${what}[${worst}] is ${actual[worst]}, expected ${expected[worst]} within ${bounds[worst]}`);
+}
+
+/** Compares with the reference by the case's rule. */
+function expectParity(testCase: OpCase, results: Record<string, TypedArray>): void {
+  for (const [slot, expected] of Object.entries(expectedOf(testCase).results)) {
+    const bounds = boundsOf(testCase)[slot];
+    if (bounds === undefined) expectSameBits(results[slot]!, expected, slot);
+    else expectWithin(results[slot]!, expected, bounds, slot);
+  }
+}
+
+const byOp = Object.values(ops).map((op) => ({ op, its: cases.filter((testCase) => testCase.op === op) }));
+
+describe('the cases', () => {
+  test.each(byOp)('$op.name has some, each with a name of its own', ({ its }) => {
+    expect(its.length).toBeGreaterThan(0);
+    expect(new Set(its.map(({ name }) => name)).size).toBe(its.length);
+  });
+});
+
+const required = (process.env.REQUIRE_BACKENDS ?? '').split(',').filter((name) => name !== '');
+/** Passed cases by op, then by column. */
+const coverage = new Map(byOp.map(({ op }) => [op.name, new Map<string, number>()]));
+const columns: string[] = [];
+
+for (const name of Object.keys(backends) as BackendName[]) {
+  const isas = await backends[name].isas();
+  if (isas.length === 0) {
+    describe(name, () => {
+      const skip = `not built, so its kernels are NOT compared with the reference (REQUIRE_BACKENDS=${name} makes this an error)`;
+      if (required.includes(name)) test('is built', () => expect.fail(`the backend ${name} is required and not built`));
+      else test.skip(skip, () => {});
+    });
+    console.warn(`the backend ${name} is not built: its kernels are NOT compared with the reference`);
+  }
+  for (const isa of isas) describe(`${name}, ${isa}`, () => compareAll(name, isa));
+}
+
+function compareAll(name: BackendName, isa: string): void {
+  const column = `${name} ${isa}`;
+  columns.push(column);
+  let single: Backend;
+  let double: Backend;
+  beforeAll(async () => {
+    single = await backends[name].create({ isa, threads: 1 });
+    double = await backends[name].create({ isa, threads: 2 });
+  });
+  afterAll(() => {
+    single.dispose();
+    double.dispose();
+  });
+  for (const { op, its } of byOp) {
+    // No kernel runs for an alias; the reference's copy stands for it.
+    if (op.isAlias && name !== 'reference') continue;
+    describe(op.name, () => {
+      for (const testCase of its) {
+        test(testCase.name, () => {
+          const results = runOn(single, testCase);
+          expectParity(testCase, results);
+          if (double.threads === 2) {
+            const again = runOn(double, testCase);
+            for (const slot of resultSlots(op))
+              expectSameBits(again[slot]!, results[slot]!, `with two threads ${slot}`);
+          }
+          const counts = coverage.get(op.name)!;
+          counts.set(column, (counts.get(column) ?? 0) + 1);
+        });
+      }
+    });
+  }
+}
+
+afterAll(() => {
+  if (process.env.COVERAGE !== '1') return;
+  const rows = byOp.map(({ op, its }) => {
+    const counts = columns.map((column) => coverage.get(op.name)?.get(column) ?? 0);
+    const cells = counts.map((count) => (op.isAlias && count === 0 ? 'alias' : `${count}/${its.length}`));
+    return [op.name, ...cells];
+  });
+  const table = [['cases passed', ...columns], ...rows];
+  const widths = table[0]!.map((_, i) => Math.max(...table.map((row) => row[i]!.length)));
+  console.log(table.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')).join('\n'));
+});
+
+for (const name of required) {
+  if (!Object.hasOwn(backends, name))
+    test(`REQUIRE_BACKENDS: ${name}`, () => expect.fail(`there is no backend ${name}`));
+}

@@ -1,0 +1,101 @@
+/** Quantizers of weights; see weights.ts. Sums over a layer are in double, in pieces of fixed size merged in order. */
+#include "levels.h"
+#include "math.h"
+#include "ops.h"
+#include "rows.h"
+
+namespace subbit::SUBBIT_ISA {
+namespace {
+
+/** The sum of term(i) over 0 .. count - 1, one partial sum per task. */
+template <class Term>
+inline double SumOf(Pool& pool, int count, const Term& term) {
+  const int tasks = (count + kElementsPerTask - 1) / kElementsPerTask;
+  double* partial = static_cast<double*>(pool.Scratch(0, tasks * sizeof(double)));
+  pool.Run(tasks, [&](int task, int) {
+    const int end = count - task * kElementsPerTask < kElementsPerTask ? count : (task + 1) * kElementsPerTask;
+    constexpr int kSums = 16;
+    double sums[kSums] = {};
+    int i = task * kElementsPerTask;
+    for (; i + kSums <= end; i += kSums) {
+      for (int k = 0; k < kSums; ++k) sums[k] += term(i + k);
+    }
+    for (; i < end; ++i) sums[0] += term(i);
+    double sum = 0;
+    for (double each : sums) sum += each;
+    partial[task] = sum;
+  });
+  double total = 0;
+  for (int task = 0; task < tasks; ++task) total += partial[task];
+  return total;
+}
+
+inline float LargestMagnitude(const float* x, int count) {
+  float largest = 0;
+  for (int i = 0; i < count; ++i) {
+    const float magnitude = __builtin_fabsf(x[i]);
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+
+}  // namespace
+
+void MeanAbs(const MeanAbsParams& p, const MeanAbsBuffers& b, Pool& pool) {
+  const float* x = b.x.f32();
+  const double sum = SumOf(pool, p.count, [=](int i) { return static_cast<double>(__builtin_fabsf(x[i])); });
+  b.mean.f32()[0] = static_cast<float>(sum / p.count);
+}
+
+void QuantizeSign(const QuantizeSignParams& p, const QuantizeSignBuffers& b, Pool& pool) {
+  const float* x = b.x.f32();
+  uint8_t* __restrict levels = b.levels.u8();
+  ForElements(pool, p.count, [=](int first, int end) {
+    for (int i = first; i < end; ++i) levels[i] = x[i] >= 0;
+  });
+}
+
+void MaxAbsTanh(const MaxAbsTanhParams& p, const MaxAbsTanhBuffers& b, Pool&) {
+  b.max.f32()[0] = static_cast<float>(Tanh(LargestMagnitude(b.x.f32(), p.count)));
+}
+
+void QuantizeTanh(const QuantizeTanhParams& p, const QuantizeTanhBuffers& b, Pool& pool) {
+  const float max = b.max.f32()[0];
+  const float inverse = max > 0 ? 0.5f / max : 0;
+  const float count = static_cast<float>(p.levels);
+  const float* x = b.x.f32();
+  uint8_t* __restrict levels = b.levels.u8();
+  ForElements(pool, p.count, [=](int first, int end) {
+    for (int i = first; i < end; ++i) {
+      const float r = static_cast<float>(Tanh(x[i])) * inverse + 0.5f;
+      levels[i] = RoundToLevel(r * count, count);
+    }
+  });
+}
+
+void QuantizeTanhGradient(const QuantizeTanhGradientParams& p, const QuantizeTanhGradientBuffers& b, Pool& pool) {
+  const double max = b.max.f32()[0];
+  const float* x = b.x.f32();
+  const float* dLevels = b.dLevels.f32();
+  float* __restrict dx = b.dx.f32();
+  if (max == 0) {
+    for (int i = 0; i < p.count; ++i) dx[i] = 0;
+    return;
+  }
+  ForElements(pool, p.count, [=](int first, int end) {
+    for (int i = first; i < end; ++i) {
+      const double t = Tanh(x[i]);
+      dx[i] = static_cast<float>(dLevels[i] * (1 - t * t) / max);
+    }
+  });
+  const double products = SumOf(pool, p.count, [=](int i) { return dLevels[i] * Tanh(x[i]); });
+  int at = 0;
+  for (int i = 1; i < p.count; ++i) {
+    if (__builtin_fabsf(x[i]) > __builtin_fabsf(x[at])) at = i;
+  }
+  const double t = Tanh(x[at]);
+  const double sign = (t > 0) - (t < 0);
+  dx[at] = static_cast<float>(dx[at] - products / (max * max) * sign * (1 - t * t));
+}
+
+}  // namespace subbit::SUBBIT_ISA

@@ -1,0 +1,187 @@
+/** The command line as a person meets it: results, one-line errors, exit codes. Runs the built `dist/cli.js`. */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'subbit-cli-'));
+const run = join(folder, 'run');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function subbit(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd: folder, encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+function json(...args: string[]): Record<string, unknown> {
+  const { status, stdout, stderr } = subbit(...args, '--json');
+  expect(stderr + status).toMatch(/0$/);
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+let trained: Record<string, unknown>;
+
+beforeAll(() => {
+  trained = json('train', 'digits', '--bits', '1-2-4', '--epochs', '4', '--out', run);
+}, 120_000);
+
+describe('results', () => {
+  test('train reports the run', () => {
+    expect(trained).toMatchObject({ run, preset: 'digits', bits: '1-2-4', epochs: 4, steps: 4 * 44, seed: 1 });
+    expect(trained.finalAccuracy).toBeGreaterThan(0.8);
+    for (const key of ['bestAccuracy', 'seconds', 'secondsPerEpoch', 'peakMemoryBytes', 'threads']) {
+      expect(trained[key], key).toBeTypeOf('number');
+    }
+    for (const key of ['backend', 'isa']) expect(trained[key], key).toBeTypeOf('string');
+    const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string });
+    expect(lines.filter(({ type }) => type === 'step')).toHaveLength(4 * 44);
+    expect(lines.filter(({ type }) => type === 'epoch')).toHaveLength(4);
+  });
+
+  test('eval gives the accuracy of training', () => {
+    const result = json('eval', run);
+    expect(result).toMatchObject({ images: 360, accuracy: trained.finalAccuracy });
+    expect(result.correct).toBe(Math.round(360 * (result.accuracy as number)));
+  });
+
+  test('inspect gives the layers of a run and of a preset', () => {
+    const { layers, totals } = json('inspect', run) as { layers: { name: string }[]; totals: { fileBytes: number } };
+    expect(layers.find(({ name }) => name === 'conv1')).toMatchObject({
+      weightBits: 1,
+      activationBits: 2,
+      gradientBits: 4,
+    });
+    expect(totals.fileBytes).toBeGreaterThan(0);
+    const preset = json('inspect', 'dorefa-svhn', '--width', 'A', '--bits', '1-2-4') as { totals: { macs: number } };
+    expect(preset.totals.macs / 1e6).toBeCloseTo(41.7, 1);
+  });
+
+  test('data list gives the data sets', () => {
+    const { datasets } = json('data', 'list') as { datasets: { name: string; present: boolean }[] };
+    expect(datasets.find(({ name }) => name === 'digits')).toMatchObject({
+      present: true,
+      classes: 10,
+      shape: [8, 8, 1],
+    });
+  });
+
+  test('bench train gives parts', () => {
+    const result = json('bench', 'train', 'digits', '--bits', '1-2-4', '--steps', '3');
+    expect(result.stepMilliseconds).toBeGreaterThan(0);
+    expect((result.parts as { name: string }[]).map(({ name }) => name)).toContain('conv2d-filter-gradient');
+  });
+
+  test('--init starts from the weights of a run', () => {
+    const result = json(
+      'train',
+      'digits',
+      '--bits',
+      '1-2-4',
+      '--epochs',
+      '1',
+      '--init',
+      run,
+      '--lr',
+      '0.0001',
+      '--out',
+      join(folder, 'init'),
+    );
+    expect(result.finalAccuracy).toBeGreaterThan((trained.finalAccuracy as number) - 0.05);
+  });
+});
+
+test('Ctrl-C saves, says how to go on, and exits 130', async () => {
+  const out = join(folder, 'interrupted');
+  const child = spawn(process.execPath, [cli, 'train', 'digits', '--epochs', '1000', '--out', out]);
+  let stderr = '';
+  child.stderr.on('data', (data: Buffer) => {
+    stderr += data.toString();
+    if (stderr.includes('epoch 1/1000:')) child.kill('SIGINT');
+  });
+  const status = await new Promise((resolve) => child.on('exit', resolve));
+  expect(status).toBe(130);
+  expect(stderr).toContain(`subbit train --resume ${out}`);
+  expect(subbit('eval', out).status).toBe(0);
+});
+
+test('two trainings cannot share a folder', async () => {
+  const out = join(folder, 'shared');
+  const child = spawn(process.execPath, [cli, 'train', 'digits', '--epochs', '1000', '--out', out]);
+  await new Promise<void>((resolve) => {
+    let stderr = '';
+    child.stderr.on('data', (data: Buffer) => {
+      stderr += data.toString();
+      if (stderr.includes('epoch 1/1000:')) resolve();
+    });
+  });
+  const second = subbit('train', '--resume', out);
+  child.kill('SIGKILL');
+  expect(second.status).toBe(1);
+  expect(second.stderr).toMatch(new RegExp(String(child.pid)));
+});
+
+describe('errors are one line with an exit code', () => {
+  const cases: { name: string; args: string[]; status: number; message: RegExp }[] = [
+    { name: 'unknown command', args: ['tran'], status: 2, message: /did you mean train/i },
+    { name: 'unknown option', args: ['train', 'digits', '--bitz', '1-2-4'], status: 2, message: /--bits/ },
+    { name: 'unknown preset', args: ['train', 'resnet2'], status: 2, message: /did you mean 'resnet20'/ },
+    {
+      name: 'bits out of range',
+      args: ['train', 'digits', '--bits', '1-2-1'],
+      status: 2,
+      message: /gradient bits must be 2 to 8/,
+    },
+    { name: 'bits unreadable', args: ['train', 'digits', '--bits', '1-2'], status: 2, message: /W-A-G/ },
+    {
+      name: 'unknown layer',
+      args: ['train', 'digits', '--bits-of', 'conv9=1-2-4'],
+      status: 2,
+      message: /no layer 'conv9'; did you mean/,
+    },
+    { name: 'unknown width', args: ['inspect', 'dorefa-svhn', '--width', 'E'], status: 2, message: /no width 'E'/ },
+    { name: 'no data', args: ['train', 'resnet20'], status: 2, message: /--data/ },
+    { name: 'missing folder', args: ['train', 'resnet20', '--data', './nowhere'], status: 2, message: /nowhere/ },
+    { name: 'existing run', args: ['train', 'digits', '--out', run], status: 2, message: /--resume.*--force/ },
+    { name: 'missing run', args: ['eval', 'no-run'], status: 2, message: /no run 'no-run'/ },
+    { name: 'unknown backend', args: ['eval', run, '--backend', 'natve'], status: 2, message: /did you mean 'native'/ },
+    {
+      name: 'another network',
+      args: ['train', 'digits', '--bits-of', 'conv1=2-2-4', '--resume'],
+      status: 2,
+      message: /--resume RUN/,
+    },
+  ];
+  test.each(cases)('$name', ({ args, status, message }) => {
+    const result = subbit(...args);
+    expect(result.stderr).toMatch(message);
+    expect(result.status).toBe(status);
+    expect(result.stdout).toBe('');
+    expect(result.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test('a damaged checkpoint is named, and the one before it serves', () => {
+    const damaged = join(folder, 'damaged');
+    json('train', 'digits', '--epochs', '1', '--checkpoint-every', '20', '--out', damaged);
+    const newest = join(damaged, 'checkpoints', 'step-0000000044.safetensors');
+    const bytes = readFileSync(newest);
+    bytes[bytes.length - 5]! ^= 255;
+    for (const name of ['step-0000000044', 'last', 'best'])
+      writeFileSync(join(damaged, 'checkpoints', `${name}.safetensors`), bytes);
+    const result = subbit('eval', damaged);
+    expect(result.status).toBe(0);
+    expect(result.stderr).toMatch(/skipped a damaged checkpoint.*step-0000000044/);
+  });
+
+  test('a checkpoint of another network is refused', () => {
+    const result = subbit('train', 'dorefa-svhn', '--width', 'D', '--data', 'digits', '--epochs', '1', '--init', run);
+    expect(result.stderr).toMatch(/another network: it has no/);
+    expect(result.status).toBe(1);
+  });
+});
