@@ -11,6 +11,7 @@ import { createLoader, type Dataset } from '../data/index.js';
 import { defineNetwork, type NetworkDefinition } from '../nn/network.js';
 import { learningRateAt } from '../optim/schedules.js';
 import { SubbitError } from '../util/errors.js';
+import { runPendingEvents } from '../util/event-loop.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
 import { evaluateAll } from './evaluate.js';
@@ -151,6 +152,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         const imagesPerSecond = (1000 * training.batch) / (now - stepEnded);
         stepEnded = now;
         yield { type: 'step', step, epoch: epoch + 1, loss, learningRate, imagesPerSecond };
+        await runPendingEvents();
         const isEpochEnd = step % stepsPerEpoch === 0;
         if (signal?.aborted && !isEpochEnd) break;
         if (!isEpochEnd && step - savedAt >= checkpointEvery) {
@@ -206,14 +208,12 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
 /** The names that optimizers give to their state. */
 const optimizerState = /\/(velocity|first|second)$/;
 
-/** Copies saved tensors into all variables, or into all that `wanted` accepts. Throws when one is missing or of another shape. */
-export function fillVariables(
-  variables: Variables,
+/** Throws when a tensor is missing in a checkpoint, or has another shape there. */
+export function requireTensors(
+  expected: Iterable<{ readonly name: string; readonly shape: readonly number[] }>,
   tensors: Checkpoint['tensors'],
-  wanted: (name: string) => boolean = () => true,
 ): void {
-  for (const { name, shape, data } of variables.entries()) {
-    if (!wanted(name)) continue;
+  for (const { name, shape } of expected) {
     const saved = tensors[name];
     if (saved === undefined) throw new SubbitError(`the checkpoint is of another network: it has no '${name}'`);
     if (saved.shape.join() !== shape.join()) {
@@ -221,8 +221,18 @@ export function fillVariables(
         `the checkpoint is of another network: '${name}' is [${saved.shape.join(', ')}] there and [${shape.join(', ')}] here`,
       );
     }
-    data.set(saved.data);
   }
+}
+
+/** Copies saved tensors into all variables, or into all that `isWanted` accepts. Throws when one is missing or of another shape. */
+export function fillVariables(
+  variables: Variables,
+  tensors: Checkpoint['tensors'],
+  isWanted: (name: string) => boolean = () => true,
+): void {
+  const wanted = [...variables.entries()].filter(({ name }) => isWanted(name));
+  requireTensors(wanted, tensors);
+  for (const { name, data } of wanted) data.set(tensors[name]!.data);
 }
 
 function diverged(session: TrainingSession, step: number, learningRate: number): SubbitError {

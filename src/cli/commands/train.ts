@@ -3,14 +3,14 @@ import { openBackend } from '../../backends/index.js';
 import type { Backend } from '../../core/backend.js';
 import { type Dataset, openData, prepareDataset } from '../../data/index.js';
 import { presets } from '../../nn/models/index.js';
-import { defineNetwork } from '../../nn/network.js';
+import { buildGraph, defineNetwork } from '../../nn/network.js';
 import { optimizers } from '../../optim/optimizers.js';
 import { schedules } from '../../optim/schedules.js';
 import { findNewest, saveCheckpoint } from '../../train/checkpoint.js';
 import type { RunDescription, TrainingConfig } from '../../train/config.js';
 import { MetricsWriter, metricsFile } from '../../train/metrics.js';
 import { RunFolder, readRunConfig } from '../../train/run-folder.js';
-import { type TrainEvent, type TrainingSummary, train } from '../../train/trainer.js';
+import { requireTensors, type TrainEvent, type TrainingSummary, train } from '../../train/trainer.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer, number } from '../command.js';
@@ -100,7 +100,13 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
   };
   // Built once before a folder is made, so that a mistake in the options leaves nothing behind.
   const network = defineNetwork(description.network);
+  const { graph } = buildGraph(network, { batch: 1, training: false, seed: options.seed });
   const initial = options.init === undefined ? undefined : openCheckpoint(options.init, 'last', output.note).tensors;
+  if (initial)
+    requireTensors(
+      [...graph.variables.values()].map(({ value }) => ({ name: value.name, shape: value.type.shape })),
+      initial,
+    );
   const backend = await openBackend({ ...options, onNotice: output.note });
   const run = RunFolder.create({
     ...(options.out === undefined ? {} : { out: options.out }),
