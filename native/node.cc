@@ -51,7 +51,9 @@ napi_value Boolean(napi_env env, bool flag) {
   return value;
 }
 
-napi_value Address(napi_env env, const void* address) { return Number(env, static_cast<double>(reinterpret_cast<uintptr_t>(address))); }
+napi_value Address(napi_env env, const void* address) {
+  return Number(env, static_cast<double>(reinterpret_cast<uintptr_t>(address)));
+}
 
 napi_value AddressOf(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
@@ -82,7 +84,8 @@ napi_value Close(napi_env env, napi_callback_info info) {
 
 napi_value Execute(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
-  return Boolean(env, SubbitExecute(arguments.Pointer<Engine>(0), arguments.Pointer<void>(1), static_cast<int>(arguments.Integer(2))));
+  const int count = static_cast<int>(arguments.Integer(2));
+  return Boolean(env, SubbitExecute(arguments.Pointer<Engine>(0), arguments.Pointer<void>(1), count));
 }
 
 napi_value IsaNames(napi_env env) {

@@ -1,13 +1,14 @@
 /**
  * Philox 4x32-10: the random numbers of src/util/philox.ts, many blocks at a time. Element i of (seed, stream, step) is word
- * i & 3 of block i >> 2. Blocks are computed side by side, one lane each, so that compilers vectorise the rounds.
+ * i & 3 of block i >> 2. Blocks are computed side by side, one lane each, so that compilers vectorise the rounds. With 16
+ * lanes GCC unrolls the loops over lanes before it could vectorise them: 3.2 ns per element instead of 0.7 (AVX-512).
  */
 #pragma once
 #include <stdint.h>
 
 namespace subbit::SUBBIT_ISA {
 
-constexpr int kPhiloxLanes = 16;
+constexpr int kPhiloxLanes = 64;
 constexpr int kPhiloxElements = 4 * kPhiloxLanes;
 
 /** out[k] = uniform number in [0, 1) of element 4 * firstBlock + k. */
@@ -41,16 +42,16 @@ inline void PhiloxUniform(uint32_t seed, uint32_t stream, uint32_t step, uint32_
   }
 }
 
-/** body(i, u): every element first .. end - 1 with its uniform number. */
+/** body(i, count, u), piece by piece: elements i .. i + count - 1 and their uniform numbers u[0 .. count - 1]. */
 template <class Body>
 inline void ForUniform(uint32_t seed, uint32_t stream, uint32_t step, int first, int end, const Body& body) {
   float uniform[kPhiloxElements];
-  int i = first;
-  while (i < end) {
+  for (int i = first; i < end;) {
     const int start = i & ~3;
     PhiloxUniform(seed, stream, step, static_cast<uint32_t>(start) >> 2, uniform);
     const int stop = end - start < kPhiloxElements ? end : start + kPhiloxElements;
-    for (; i < stop; ++i) body(i, uniform[i - start]);
+    body(i, stop - i, uniform + (i - start));
+    i = stop;
   }
 }
 

@@ -26,7 +26,8 @@ class Pool {
     if (threads_ == 1 || tasks == 1) {
       for (int task = 0; task < tasks; ++task) body(task, 0);
     } else if (tasks > 1) {
-      RunTasks(tasks, [](const void* context, int task, int thread) { (*static_cast<const Body*>(context))(task, thread); }, &body);
+      const auto call = [](const void* context, int task, int thread) { (*static_cast<const Body*>(context))(task, thread); };
+      RunTasks(tasks, call, &body);
     }
   }
 

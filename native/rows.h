@@ -9,13 +9,18 @@ namespace subbit::SUBBIT_ISA {
 
 constexpr int kElementsPerTask = 16384;
 
-/** body(first, end) over 0 .. count - 1, in pieces. */
+/**
+ * body(first, end) over 0 .. count - 1, in pieces. A body takes what it needs by value ([=]) or copies it to local constants:
+ * each task has its own copy of the body, so that the compiler knows that stores (above all those of bytes, which may alias
+ * anything) do not change a pointer or a length in it, and vectorises.
+ */
 template <class Body>
 inline void ForElements(Pool& pool, int count, const Body& body) {
   const int tasks = (count + kElementsPerTask - 1) / kElementsPerTask;
   pool.Run(tasks, [&](int task, int) {
     const int first = task * kElementsPerTask;
-    body(first, count - first < kElementsPerTask ? count : first + kElementsPerTask);
+    const Body own = body;
+    own(first, count - first < kElementsPerTask ? count : first + kElementsPerTask);
   });
 }
 
@@ -25,7 +30,8 @@ inline void ForRows(Pool& pool, int rows, int channels, const Body& body) {
   const int rowsPerTask = channels < kElementsPerTask ? kElementsPerTask / channels : 1;
   pool.Run((rows + rowsPerTask - 1) / rowsPerTask, [&](int task, int) {
     const int first = task * rowsPerTask;
-    body(first, rows - first < rowsPerTask ? rows : first + rowsPerTask);
+    const Body own = body;
+    own(first, rows - first < rowsPerTask ? rows : first + rowsPerTask);
   });
 }
 

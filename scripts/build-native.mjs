@@ -1,10 +1,14 @@
 /**
  * Builds build/native/subbit.node, the kernels as a Node-API addon for this machine, with nothing but a C++ compiler:
  *
- *     node scripts/build-native.mjs [--allow-missing]
+ *     node scripts/build-native.mjs [--allow-missing] [--sanitize]
  *
  * Kernels are compiled once for every instruction set that this machine has; the best of them is chosen when the addon is
  * opened. Without a compiler the WebAssembly build serves, so that is no error.
+ *
+ * --sanitize builds build/sanitize/native/subbit.node with the address and undefined-behaviour sanitizers. To run it:
+ *
+ *     SUBBIT_BUILD=build/sanitize ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(g++ -print-file-name=libasan.so)" npx vitest run ..
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -14,8 +18,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { compilations, compileAll, fail, includeOptions, linkTo, prepareHeader, root } from './kernel-sources.mjs';
 
-const target = join(root, 'build/native/subbit.node');
-const cache = join(root, 'build/native/cache');
+const isSanitized = process.argv.includes('--sanitize');
+const folder = join(root, isSanitized ? 'build/sanitize/native' : 'build/native');
+const sanitizers = isSanitized ? ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : [];
 
 /** Instruction sets of x86-64, the best first: what the processor must have (names as in /proc/cpuinfo), compiler options. */
 const x86Sets = {
@@ -76,7 +81,7 @@ if (compiler === undefined) {
 await prepareHeader();
 const isas = instructionSets();
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
-const options = ['-fPIC', ...includeOptions(root), `-I${nodeHeaders}`];
+const options = ['-fPIC', ...sanitizers, ...includeOptions(root), `-I${nodeHeaders}`];
 const run = promisify(execFile);
 
 /** Runs the compiler; its warnings are shown, an error ends the build. */
@@ -91,17 +96,18 @@ async function compile(args) {
 
 const objects = await compileAll({
   jobs: compilations({ isas, nativeSources: ['abi.cc', 'memory-native.cc', 'node.cc', 'pool.cc'], options }),
-  cache,
+  cache: join(folder, 'cache'),
   compiler: `${compiler.name} ${compiler.version}`,
   concurrency: availableParallelism(),
   label: `native kernels (${Object.keys(isas).join(', ')})`,
   compile: (source, options, object) => compile([...options, '-c', source, '-o', object]),
 });
-const linkOptions =
+const sharedOptions =
   process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread'];
+const linkOptions = [...sharedOptions, ...sanitizers];
 await linkTo({
-  target,
-  cache,
+  target: join(folder, 'subbit.node'),
+  cache: join(folder, 'cache'),
   objects,
   options: linkOptions,
   make: (file) => compile([...linkOptions, ...objects, '-o', file]),

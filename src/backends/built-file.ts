@@ -1,4 +1,7 @@
-/** Where the build scripts put their files: build/ in the package's folder, seen from src/ as well as from dist/. */
+/**
+ * Where the build scripts put their files: build/ in the package's folder, seen from src/ as well as from dist/. Developers
+ * set SUBBIT_BUILD to use another folder (build/sanitize).
+ */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +14,6 @@ function packageRoot(): string {
 
 /** The path of a built file, or undefined when it has not been built. */
 export function builtFile(name: string): string | undefined {
-  const file = join(packageRoot(), 'build', name);
+  const file = join(packageRoot(), process.env.SUBBIT_BUILD ?? 'build', name);
   return existsSync(file) ? file : undefined;
 }

@@ -8,7 +8,7 @@ import { lookUp } from '../util/nearest.js';
 export interface NetworkOptions {
   readonly bits: string;
   readonly width?: string;
-  readonly bitsOf: Readonly<Record<string, string>>;
+  readonly bitsOf?: Readonly<Record<string, string>>;
   readonly first?: boolean;
   readonly last?: boolean;
   readonly activation: string;
@@ -18,13 +18,13 @@ export function addNetworkOptions(parser: Parser): Parser {
   return parser
     .option('--bits <W-A-G>', 'bits of weights, activations and gradients; 32 = float', '32-32-32')
     .option('--width <width>', 'width of the preset, where it has several')
-    .option('--bits-of <LAYER=W-A-G>', 'bits of one layer; may be repeated', collectBitsOf, {})
+    .option('--bits-of <LAYER=W-A-G>', 'bits of one layer; may be repeated', collectBitsOf)
     .option('--first', 'quantize the first layer too')
     .option('--last', 'quantize the last layer too')
     .option('--activation <h>', 'bounded activation: clip (0..1) or cabs (min(1, |x|))', 'clip');
 }
 
-function collectBitsOf(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+function collectBitsOf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf('=');
   if (at < 1) throw new UsageError(`--bits-of takes LAYER=W-A-G, like conv1=2-2-4, not '${text}'`);
   const bits = text.slice(at + 1);
@@ -41,7 +41,7 @@ export function networkChoices(
   return {
     bits: options.bits,
     ...(options.width === undefined ? {} : { width: options.width }),
-    ...(Object.keys(options.bitsOf).length === 0 ? {} : { bitsOf: options.bitsOf }),
+    ...(options.bitsOf === undefined ? {} : { bitsOf: options.bitsOf }),
     quantizeFirst: options.first ?? false,
     quantizeLast: options.last ?? false,
     boundedActivation,

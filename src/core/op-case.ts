@@ -51,6 +51,11 @@ export function opCase<A, S extends ParamSpec>(
   return { name, op: op as AnyOp, attributes, inputs, parity };
 }
 
+/**
+ * More elements than a kernel's thread takes at once (native/rows.h: 16384), in an odd number of pieces, the last one short.
+ */
+export const severalPieces = 40_003;
+
 // Recipes.
 
 export function normal(deviation = 1, mean = 0): Content {

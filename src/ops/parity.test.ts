@@ -94,12 +94,16 @@ function bitsOf(data: TypedArray): Uint8Array | Uint32Array {
   return data instanceof Uint8Array ? data : new Uint32Array(data.buffer, data.byteOffset, data.length);
 }
 
+/** All NaNs count as one. */
 function expectSameBits(actual: TypedArray, expected: TypedArray, what: string): void {
   const [actualBits, expectedBits] = [bitsOf(actual), bitsOf(expected)];
-  const at = expectedBits.findIndex((bits, i) => actualBits[i] !== bits);
-  if (at < 0) return;
+  let at = -1;
   let differing = 0;
-  for (const [i, bits] of expectedBits.entries()) if (actualBits[i] !== bits) differing++;
+  for (let i = 0; i < expected.length; i++) {
+    if (actualBits[i] === expectedBits[i] || (Number.isNaN(actual[i]) && Number.isNaN(expected[i]))) continue;
+    if (differing++ === 0) at = i;
+  }
+  if (differing === 0) return;
   const shown = (value: number | undefined): string => (Object.is(value, -0) ? '-0' : String(value));
   expect.fail(
     `${what}[${at}] is ${shown(actual[at])}, expected ${shown(expected[at])} (${differing} of ${expected.length} differ)`,
@@ -111,7 +115,8 @@ function expectWithin(actual: TypedArray, expected: TypedArray, bounds: ArrayLik
   let worstExcess = 0;
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs(actual[i]! - expected[i]!);
-    if (difference <= bounds[i]!) continue;
+    // NaN and infinities have no difference.
+    if (difference <= bounds[i]! || Object.is(actual[i], expected[i])) continue;
     const excess = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference / bounds[i]!;
     if (worst < 0 || excess > worstExcess) [worst, worstExcess] = [i, excess];
   }
@@ -158,15 +163,15 @@ for (const name of Object.keys(backends) as BackendName[]) {
 function compareAll(name: BackendName, isa: string): void {
   const column = `${name} ${isa}`;
   columns.push(column);
-  let single: Backend;
-  let double: Backend;
+  let single: Backend | undefined;
+  let double: Backend | undefined;
   beforeAll(async () => {
     single = await backends[name].create({ isa, threads: 1 });
     double = await backends[name].create({ isa, threads: 2 });
   });
   afterAll(() => {
-    single.dispose();
-    double.dispose();
+    single?.dispose();
+    double?.dispose();
   });
   for (const { op, its } of byOp) {
     // No kernel runs for an alias; the reference's copy stands for it.
@@ -174,10 +179,10 @@ function compareAll(name: BackendName, isa: string): void {
     describe(op.name, () => {
       for (const testCase of its) {
         test(testCase.name, () => {
-          const results = runOn(single, testCase);
+          const results = runOn(single!, testCase);
           expectParity(testCase, results);
-          if (double.threads === 2) {
-            const again = runOn(double, testCase);
+          if (double!.threads === 2) {
+            const again = runOn(double!, testCase);
             for (const slot of resultSlots(op))
               expectSameBits(again[slot]!, results[slot]!, `with two threads ${slot}`);
           }

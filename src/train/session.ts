@@ -81,9 +81,21 @@ export class TrainingSession {
     return loss;
   }
 
-  /** The first tensor that is not finite, parameters before results, on the batch of the last step; undefined when all are. */
+  /** The first variable with an element that is not finite. */
+  findNonFiniteVariable(): string | undefined {
+    for (const { name, data } of this.variables.entries()) {
+      // x - x is 0 for finite numbers alone; a sum is faster than a test of each.
+      let sum = 0;
+      for (let i = 0; i < data.length; i++) sum += data[i]! - data[i]!;
+      if (sum !== 0) return name;
+    }
+    return undefined;
+  }
+
+  /** The first tensor that is not finite, variables before results, on the batch of the last step; undefined when all are. */
   findNonFinite(): string | undefined {
-    for (const { name, data } of this.variables.entries()) if (!data.every(Number.isFinite)) return name;
+    const variable = this.findNonFiniteVariable();
+    if (variable !== undefined) return variable;
     const forward = buildGraph(this.#network, { batch: this.batch, training: true, seed: this.#options.seed });
     const plan = new Plan(forward.graph, this.variables, { keepAll: true });
     try {

@@ -119,17 +119,24 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     const totalSteps = training.epochs * stepsPerEpoch;
     let step = checkpoint?.step ?? 0;
     let history = (checkpoint?.history as unknown as History | undefined) ?? freshHistory;
-    const snapshot = (): Checkpoint => ({
-      step,
-      epoch: Math.floor(step / stepsPerEpoch) + 1,
-      batch: step % stepsPerEpoch,
-      seed: training.seed,
-      tensors: Object.fromEntries(
-        [...session.variables.entries()].map(({ name, shape, data }) => [name, { shape, data }]),
-      ),
-      network: description as unknown as Checkpoint['network'],
-      history: { ...history },
-    });
+    // A quantizer turns a number that is not finite into a level, so the loss alone does not show one: parameters are looked
+    // at as well, and a checkpoint never holds one.
+    const snapshot = (): Checkpoint => {
+      const tensor = session.findNonFiniteVariable();
+      if (tensor !== undefined)
+        throw diverged(tensor, step, learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch }));
+      return {
+        step,
+        epoch: Math.floor(step / stepsPerEpoch) + 1,
+        batch: step % stepsPerEpoch,
+        seed: training.seed,
+        tensors: Object.fromEntries(
+          [...session.variables.entries()].map(({ name, shape, data }) => [name, { shape, data }]),
+        ),
+        network: description as unknown as Checkpoint['network'],
+        history: { ...history },
+      };
+    };
     const started = performance.now();
     let fullEpochs = 0;
     let fullEpochSeconds = 0;
@@ -145,7 +152,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       for await (const batch of loader.batches(epoch, firstBatch)) {
         const learningRate = learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch });
         const loss = session.step(batch.images, batch.labels, { step, learningRate });
-        if (!Number.isFinite(loss)) throw diverged(session, step, learningRate);
+        if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
         step++;
         history = { ...history, lossSum: history.lossSum + loss };
         const now = performance.now();
@@ -235,10 +242,9 @@ export function fillVariables(
   for (const { name, data } of wanted) data.set(tensors[name]!.data);
 }
 
-function diverged(session: TrainingSession, step: number, learningRate: number): SubbitError {
-  const tensor = session.findNonFinite() ?? 'the loss';
+function diverged(tensor: string, step: number, learningRate: number): SubbitError {
   return new SubbitError(
-    `the loss is not finite at step ${step + 1}: ${tensor} holds a value that is not a number or infinite; ` +
+    `the training diverged at step ${step + 1}: ${tensor} holds a value that is infinite or not a number; ` +
       `try a learning rate below ${learningRate.toPrecision(3)} (--lr), a warm-up (--warmup), or more gradient bits`,
   );
 }

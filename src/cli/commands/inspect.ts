@@ -5,7 +5,7 @@ import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/net
 import { type LayerSummary, type NetworkSummary, summarize } from '../../nn/summary.js';
 import { lastFile } from '../../train/checkpoint.js';
 import { lookUp } from '../../util/nearest.js';
-import type { CliCommand } from '../command.js';
+import { type CliCommand, integer } from '../command.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, formatBytes, formatTable } from '../output.js';
 import { descriptionOf, openCheckpoint } from '../runs.js';
@@ -16,7 +16,7 @@ export const inspectCommand: CliCommand = {
       .command('inspect')
       .description('table of layers: shapes, bits, parameters, bytes, multiply-accumulates by precision')
       .argument('<run|preset>', `folder of a run, or a preset (${Object.keys(presets).join(', ')})`)
-      .option('--classes <n>', 'classes of a preset', Number, 10)
+      .option('--classes <n>', 'classes of a preset', integer('--classes', 1), 10)
       .option('--json', 'print one JSON object');
     addNetworkOptions(parser).action(inspect);
   },

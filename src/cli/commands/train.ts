@@ -92,8 +92,7 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
   if (source === undefined)
     throw new UsageError(`${preset.name} needs --data NAME or --data FOLDER (see: subbit data list)`);
   const choices = networkChoices(options);
-  const loaded = await openData(source);
-  const data = prepareDataset(loaded, preset.input);
+  const data = await loadData(source, preset.input, output);
   const description: RunDescription = {
     network: { preset: preset.name, ...choices, classes: data.classes, zeroPoints: data.zeroPoints, step: data.step },
     training: trainingConfig(preset.training, source, data, options),
@@ -135,11 +134,17 @@ async function resumeRun(path: string, options: TrainCommandOptions, output: Out
   if (found === undefined)
     throw new SubbitError(`'${path}' has no checkpoint that can be read; start again with --force`);
   const { checkpoint } = found;
-  const data = prepareDataset(await openData(description.training.data), network.input);
+  const data = await loadData(description.training.data, network.input, output);
   const backend = await openBackend({ ...options, onNotice: output.note });
   const run = RunFolder.resume(path);
   output.note(`going on with ${path} at step ${checkpoint.step}`);
   await runTraining({ description, data, backend, run, output, options, step: checkpoint.step, network, checkpoint });
+}
+
+/** Reading and resizing a large set takes seconds, so it is announced. */
+async function loadData(source: string, input: Parameters<typeof prepareDataset>[1], output: Output): Promise<Dataset> {
+  output.note(`loading ${source}`);
+  return prepareDataset(await openData(source), input);
 }
 
 type TrainDefaults = (typeof presets)[string]['training'];

@@ -18,11 +18,11 @@ void Activate(const ActivateParams& p, const ActivateBuffers& b, Pool& pool) {
   const int kind = p.kind;
   ForElements(pool, p.count, [=](int first, int end) {
     if (kind == kRelu) {
-      for (int i = first; i < end; ++i) y[i] = x[i] > 0 ? x[i] : 0;
+      for (int i = first; i < end; ++i) y[i] = x[i] < 0 ? 0 : x[i];
     } else if (kind == kClip) {
       for (int i = first; i < end; ++i) {
-        const float positive = x[i] > 0 ? x[i] : 0;
-        y[i] = positive < 1 ? positive : 1;
+        const float positive = x[i] < 0 ? 0 : x[i];
+        y[i] = positive > 1 ? 1 : positive;
       }
     } else {
       for (int i = first; i < end; ++i) y[i] = Absolute(x[i]) >= 1 ? 1 : Absolute(x[i]);

@@ -5,6 +5,8 @@
  *     relu   max(x, 0)            slope 1 where x > 0
  *     clip   min(max(x, 0), 1)    slope 1 where 0 < x < 1
  *     cabs   min(|x|, 1)          slope sign(x) where |x| < 1
+ *
+ * NaN stays NaN, so that a training that goes wrong shows it.
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { sizeOf } from '../../core/tensor.js';
@@ -31,8 +33,8 @@ export const activate = defineOp({
   reference({ x, y }, p) {
     for (let i = 0; i < p.count; i++) {
       const v = x![i]!;
-      if (p.kind === activationKinds.relu) y![i] = v > 0 ? v : 0;
-      else if (p.kind === activationKinds.clip) y![i] = v > 0 ? Math.min(v, 1) : 0;
+      if (p.kind === activationKinds.relu) y![i] = v < 0 ? 0 : v;
+      else if (p.kind === activationKinds.clip) y![i] = v < 0 ? 0 : Math.min(v, 1);
       else y![i] = Math.min(Math.abs(v), 1);
     }
   },
@@ -53,7 +55,7 @@ export const activateGradient = defineOp({
       const v = x![i]!;
       if (p.kind === activationKinds.relu) dx![i] = v > 0 ? dy![i]! : 0;
       else if (p.kind === activationKinds.clip) dx![i] = v > 0 && v < 1 ? dy![i]! : 0;
-      else dx![i] = Math.abs(v) < 1 ? Math.sign(v) * dy![i]! : 0;
+      else dx![i] = Math.abs(v) < 1 ? (v > 0 ? 1 : v < 0 ? -1 : 0) * dy![i]! : 0;
     }
   },
 });

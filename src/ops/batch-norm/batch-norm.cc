@@ -132,12 +132,13 @@ void BatchNormGradient(const BatchNormGradientParams& p, const BatchNormGradient
   float* scale = static_cast<float*>(pool.Scratch(0, 3 * channels * sizeof(float)));
   float* slope = scale + channels;
   float* offset = slope + channels;
-  const float rows = static_cast<float>(p.rows);
+  // In double, because a float does not hold every number of rows; the quotient is rounded to float as one of floats would be.
+  const double rows = p.rows;
   for (int c = 0; c < channels; ++c) {
     const float inverse = InverseDeviation(b.variance.f32()[c], p.epsilon);
     scale[c] = b.gamma.f32()[c] * inverse;
-    slope[c] = b.dGamma.f32()[c] / rows * inverse;
-    offset[c] = b.dBeta.f32()[c] / rows;
+    slope[c] = static_cast<float>(b.dGamma.f32()[c] / rows) * inverse;
+    offset[c] = static_cast<float>(b.dBeta.f32()[c] / rows);
   }
   const float* mean = b.mean.f32();
   ForRows(pool, p.rows, channels, [&](int first, int end) {

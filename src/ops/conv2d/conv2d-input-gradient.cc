@@ -55,10 +55,12 @@ struct Axes {
 
 /** Where phase (a, b) begins in the packed filters. */
 ptrdiff_t PhaseStart(const Axes& axes, int a, int b, int matrixSize) {
-  return static_cast<ptrdiff_t>(axes.rows.TapsBefore(a) * axes.columns.kernel + axes.rows.Taps(a) * axes.columns.TapsBefore(b)) * matrixSize;
+  const ptrdiff_t taps = axes.rows.TapsBefore(a) * axes.columns.kernel + axes.rows.Taps(a) * axes.columns.TapsBefore(b);
+  return taps * matrixSize;
 }
 
-void PackFilters(const Conv2dInputGradientParams& p, const Elements& filter, const float* filterScale, const Axes& axes, float* packed, Pool& pool) {
+void PackFilters(const Conv2dInputGradientParams& p, const Elements& filter, const float* filterScale, const Axes& axes,
+                 float* packed, Pool& pool) {
   const int panels = PanelsOf(p.inChannels);
   pool.Run(p.kernelHeight * p.kernelWidth * panels, [&](int task, int) {
     const int panel = task % panels;
@@ -95,7 +97,10 @@ void Conv2dInputGradient(const Conv2dInputGradientParams& p, const Conv2dInputGr
 
   if (isDense) {
     const DenseProduct d = {dy, p.batch, p.outChannels, columns, p.exactTerms, sampleScale, channelScale, b.dx.f32(), rest};
-    MultiplyDense(d, [&](int panel, float* out) { PackTransposed(filter, 0, columns, p.outChannels, filterScale, panel, out); }, pool);
+    const auto pack = [&](int panel, float* out) {
+      PackTransposed(filter, 0, columns, p.outChannels, filterScale, panel, out);
+    };
+    MultiplyDense(d, pack, pool);
     return;
   }
   const Axes axes = {{p.stride, p.kernelHeight, p.padTop, p.height}, {p.stride, p.kernelWidth, p.padLeft, p.width}};
@@ -129,9 +134,15 @@ void Conv2dInputGradient(const Conv2dInputGradientParams& p, const Conv2dInputGr
     const int row = index / p.stride;
     const int column = index % p.stride;
     const ptrdiff_t first = static_cast<ptrdiff_t>(axes.rows.First(row)) * p.width + axes.columns.First(column);
-    return Phase{axes.rows.Count(row), axes.columns.Count(column), axes.rows.FirstWindow(row), axes.columns.FirstWindow(column),
-                 axes.rows.Taps(row), axes.columns.Taps(column),
-                 rest + PhaseStart(axes, row, column, p.outChannels * PaddedColumns(p.inChannels)), b.dx.f32() + first * pixel};
+    const ptrdiff_t start = PhaseStart(axes, row, column, p.outChannels * PaddedColumns(p.inChannels));
+    return Phase{axes.rows.Count(row),
+                 axes.columns.Count(column),
+                 axes.rows.FirstWindow(row),
+                 axes.columns.FirstWindow(column),
+                 axes.rows.Taps(row),
+                 axes.columns.Taps(column),
+                 rest + start,
+                 b.dx.f32() + first * pixel};
   }, pool);
 }
 

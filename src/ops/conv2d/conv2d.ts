@@ -96,7 +96,9 @@ const densePadding = 16;
 /** A filter as large as the image: each sample has one output pixel, and kernels multiply two matrices. */
 function isDense(p: ParamValues<typeof geometry>): boolean {
   const isUnpadded = p.padTop === 0 && p.padLeft === 0;
-  return isUnpadded && p.outHeight === 1 && p.outWidth === 1 && p.kernelHeight === p.height && p.kernelWidth === p.width;
+  return (
+    isUnpadded && p.outHeight === 1 && p.outWidth === 1 && p.kernelHeight === p.height && p.kernelWidth === p.width
+  );
 }
 
 /** Length of an optional dynamic scale, 0 when absent. */
@@ -316,7 +318,9 @@ export const conv2dFilterGradient = defineOp({
   pack([x, dy, xScale, dyScale], attributes) {
     const shape = [attributes.kernelHeight, attributes.kernelWidth, x!.shape[3]!, dy!.shape[3]!];
     const convolution = geometryOf(x!.shape, shape, attributes, stepOf(x!) * stepOf(dy!));
-    const blocks = isDense(convolution) ? 1 : Math.min(convolution.batch, maxBlocks, Math.floor(maxPartialElements / sizeOf(shape)));
+    const blocks = isDense(convolution)
+      ? 1
+      : Math.min(convolution.batch, maxBlocks, Math.floor(maxPartialElements / sizeOf(shape)));
     return {
       ...convolution,
       x: operandOf(x!),

@@ -11,6 +11,9 @@
 
 namespace subbit::SUBBIT_ISA {
 
+/** Keeps rows of decoded x off a distance of 4096 bytes, where they would share sets of the cache. As in conv2d.ts. */
+inline constexpr int kDensePadding = 16;
+
 struct DenseProduct {
   /** [samples][depth] */
   Elements x;
@@ -23,14 +26,9 @@ struct DenseProduct {
   const float* columnScale;
   /** [samples][columns] */
   float* y;
-  /** Room for DenseCopyFloats. */
+  /** Room for x decoded: [samples][depth + kDensePadding] */
   float* copy;
 };
-
-/** Keeps the rows of a decoded matrix off a distance of 4096 bytes, at which they would share sets of the cache. */
-inline constexpr int kDensePadding = 16;
-
-inline constexpr ptrdiff_t DenseCopyFloats(int samples, int depth) { return samples * static_cast<ptrdiff_t>(depth + kDensePadding); }
 
 /** `packPanel(panel, out)` packs one panel of the filters. */
 template <class PackPanel>
@@ -42,7 +40,7 @@ void MultiplyDense(const DenseProduct& d, const PackPanel& packPanel, Pool& pool
     pool.Run(d.samples, [&](int n, int) { Decode(d.x, static_cast<ptrdiff_t>(n) * d.depth, d.depth, d.copy + n * stride); });
   }
   const int panels = PanelsOf(d.columns);
-  const int tiles = CeilDiv(d.samples, kMaxPixels);
+  const int tiles = CeilDiv(d.samples, kMaxTile);
   const int bands = Min(tiles, CeilDiv(kTasks, panels));
   pool.Run(panels * bands, [&](int task, int thread) {
     const int panel = task / bands;

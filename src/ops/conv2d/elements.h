@@ -30,13 +30,14 @@ inline void FillZero(float* out, ptrdiff_t count) {
 
 /** Elements start .. start + count - 1. */
 inline void Decode(const Elements& elements, ptrdiff_t start, ptrdiff_t count, float* out) {
+  const int32_t multiplier = elements.operand.multiplier;
   if (elements.isReal()) {
+    // The multiplier is 1. A plain copy would become a string instruction, which is slow for the short runs here.
     const float* in = elements.data.f32() + start;
-    for (ptrdiff_t i = 0; i < count; ++i) out[i] = in[i];
+    for (ptrdiff_t i = 0; i < count; ++i) out[i] = static_cast<float>(multiplier) * in[i];
     return;
   }
   const uint8_t* in = elements.data.u8() + start;
-  const int32_t multiplier = elements.operand.multiplier;
   const int32_t* offset = elements.operand.offset;
   if (elements.channels > 4 || (offset[0] == offset[1] && offset[0] == offset[2] && offset[0] == offset[3])) {
     const int32_t all = offset[0];
@@ -76,7 +77,8 @@ inline void CopyRectangle(const Images& images, int n, const Rectangle& part, fl
       FillZero(out, part.columns.size() * channels);
       continue;
     }
-    const ptrdiff_t pixel = (static_cast<ptrdiff_t>(n) * images.height + row) * images.width + part.columns.first + inside.first;
+    const ptrdiff_t firstOfRow = (static_cast<ptrdiff_t>(n) * images.height + row) * images.width;
+    const ptrdiff_t pixel = firstOfRow + part.columns.first + inside.first;
     FillZero(out, inside.first * channels);
     Decode(images.elements, pixel * channels, inside.size() * channels, out + inside.first * channels);
     FillZero(out + inside.end * channels, (part.columns.size() - inside.end) * channels);
@@ -86,7 +88,8 @@ inline void CopyRectangle(const Images& images, int n, const Rectangle& part, fl
 /** A convolution whose filter is as large as the image: each sample has one output pixel (dense.h). */
 template <class Params>
 bool IsDense(const Params& p) {
-  return p.outHeight == 1 && p.outWidth == 1 && p.kernelHeight == p.height && p.kernelWidth == p.width && p.padTop == 0 && p.padLeft == 0;
+  const bool isUnpadded = p.padTop == 0 && p.padLeft == 0;
+  return isUnpadded && p.outHeight == 1 && p.outWidth == 1 && p.kernelHeight == p.height && p.kernelWidth == p.width;
 }
 
 /** A 1x1 filter at every pixel: rows and columns do not matter, so that an image may be taken as one long row. */

@@ -11,13 +11,6 @@
 
 namespace subbit::SUBBIT_ISA {
 
-/** Positions of a tile for a gradient of `columns` output channels: as many sums as fit the registers (run-kernel.h). */
-inline constexpr int MaxPositions(int columns) {
-  if (kRegisters == 32) return PanelVectors(PanelsOf(columns) - 1, columns) == 3 ? 9 : 12;
-  return 6;
-}
-inline constexpr int kMaxPositions = MaxPositions(1);
-
 struct OuterTile {
   int samples;
   int rows;
@@ -27,7 +20,7 @@ struct OuterTile {
   ptrdiff_t xPixel;
   ptrdiff_t xRow;
   ptrdiff_t xSample;
-  /** dy at the first pixel; its pixels are kVectors * kLanes floats apart. */
+  /** dy likewise. */
   const float* dy;
   ptrdiff_t dyPixel;
   ptrdiff_t dyRow;
@@ -74,20 +67,21 @@ void MultiplyOuter(const OuterTile& shared) {
 
 using OuterKernel = void (*)(const OuterTile&);
 
-template <int kVectors, int... kIndex>
-struct OuterKernels {
-  static constexpr OuterKernel kernels[] = {MultiplyOuter<kIndex, kVectors>...};
-};
+template <int kVectors, int... kSizes>
+OuterKernel OuterKernelAt(int index) {
+  static constexpr OuterKernel kKernels[] = {MultiplyOuter<kSizes, kVectors>...};
+  return kKernels[index];
+}
 
-/** The instance for `positions` in 1 .. MaxPositions and `vectors` in 1 .. kMaxVectors. */
+/** The instance for `positions` in 1 .. MaxTile(vectors) and `vectors` in 1 .. kMaxVectors. */
 inline OuterKernel SelectOuterKernel(int positions, int vectors) {
   if constexpr (kRegisters == 32) {
-    if (vectors == 3) return OuterKernels<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>::kernels[positions - 1];
-    if (vectors == 2) return OuterKernels<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kernels[positions - 1];
-    return OuterKernels<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kernels[positions - 1];
+    if (vectors == 3) return OuterKernelAt<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>(positions - 1);
+    if (vectors == 2) return OuterKernelAt<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(positions - 1);
+    return OuterKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(positions - 1);
   } else {
-    if (vectors == 2) return OuterKernels<2, 1, 2, 3, 4, 5, 6>::kernels[positions - 1];
-    return OuterKernels<1, 1, 2, 3, 4, 5, 6>::kernels[positions - 1];
+    if (vectors == 2) return OuterKernelAt<2, 1, 2, 3, 4, 5, 6>(positions - 1);
+    return OuterKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(positions - 1);
   }
 }
 

@@ -12,14 +12,16 @@
 
 namespace subbit::SUBBIT_ISA {
 
-/** Vectors of a panel. The last panel takes what is left: one more where registers allow it, because one vector is slower. */
+/** Vectors of a panel. The last takes what is left: one more where registers allow it, because one alone is slower. */
 inline constexpr int kPanelVectors = 2;
 inline constexpr int kPanelLanes = kPanelVectors * kLanes;
 inline constexpr int kMaxVectors = kRegisters == 32 ? 3 : 2;
 
 inline constexpr int VectorsOf(int columns) { return CeilDiv(columns, kLanes); }
 inline constexpr int PaddedColumns(int columns) { return VectorsOf(columns) * kLanes; }
-inline constexpr int PanelsOf(int columns) { return Max(1, (VectorsOf(columns) + 2 * kPanelVectors - 1 - kMaxVectors) / kPanelVectors); }
+inline constexpr int PanelsOf(int columns) {
+  return Max(1, (VectorsOf(columns) + 2 * kPanelVectors - 1 - kMaxVectors) / kPanelVectors);
+}
 
 inline constexpr int PanelVectors(int panel, int columns) {
   return panel == PanelsOf(columns) - 1 ? VectorsOf(columns) - panel * kPanelVectors : kPanelVectors;
@@ -33,10 +35,48 @@ inline constexpr int PanelColumns(int panel, int columns) {
 /** Where a panel begins in the packed matrix. */
 inline constexpr ptrdiff_t PanelStart(int panel, ptrdiff_t rows) { return panel * kPanelLanes * rows; }
 
-/** Decodes rows first .. end - 1 of a stored matrix [..][columns] into a panel; out points to row `first`. */
+/**
+ * Pixels or positions of a micro-kernel's tile beside some vectors of a panel: so many that their sums fill 24 or 27 of 32
+ * registers, or 12 of 16. (With one vector, 16 pixels were no faster than 12.)
+ */
+inline constexpr int MaxTile(int vectors) {
+  if (kRegisters == 32) return vectors == 3 ? 9 : 12;
+  return vectors == 2 ? 6 : 12;
+}
+inline constexpr int kMaxTile = 12;
+
+/** The largest tile that does for all panels. */
+inline constexpr int MaxTileOf(int columns) {
+  return MaxTile(Max(PanelVectors(0, columns), PanelVectors(PanelsOf(columns) - 1, columns)));
+}
+
+/** Decodes whole vectors of rows `first` .. `end` - 1 into a panel. */
+template <int kVectors>
+void PackVectors(const Elements& matrix, ptrdiff_t first, ptrdiff_t end, int columns, int panel, float* out) {
+  constexpr int kWidth = kVectors * kLanes;
+  const int32_t multiplier = matrix.operand.multiplier;
+  const int32_t offset = matrix.operand.offset[0];
+  ptrdiff_t start = first * columns + panel * kPanelLanes;
+  for (ptrdiff_t row = first; row < end; ++row, start += columns, out += kWidth) {
+    if (matrix.isReal()) {
+      for (int v = 0; v < kWidth; v += kLanes) Store(out + v, Load(matrix.data.f32() + start + v));
+    } else {
+      const uint8_t* in = matrix.data.u8() + start;
+      for (int v = 0; v < kWidth; ++v) out[v] = static_cast<float>(multiplier * in[v] - offset);
+    }
+  }
+}
+
+/** Decodes rows `first` .. `end` - 1 of a stored matrix [..][columns] into a panel; out points to row `first`. */
 inline void PackRows(const Elements& matrix, ptrdiff_t first, ptrdiff_t end, int columns, int panel, float* out) {
-  const int lanes = PanelVectors(panel, columns) * kLanes;
+  const int vectors = PanelVectors(panel, columns);
+  const int lanes = vectors * kLanes;
   const int count = PanelColumns(panel, columns);
+  if (count == lanes && columns > 4) {
+    if (vectors == 1) return PackVectors<1>(matrix, first, end, columns, panel, out);
+    if (vectors == 2) return PackVectors<2>(matrix, first, end, columns, panel, out);
+    if (vectors == kMaxVectors) return PackVectors<kMaxVectors>(matrix, first, end, columns, panel, out);
+  }
   for (ptrdiff_t row = first; row < end; ++row, out += lanes) {
     Decode(matrix, row * columns + panel * kPanelLanes, count, out);
     FillZero(out + count, lanes - count);
@@ -66,30 +106,35 @@ inline void Transpose4(const float* in, ptrdiff_t inStride, int count, float* ou
 
 /**
  * Decodes a part of a stored matrix [..][depth] transposed: its rows firstRow .. firstRow + columns - 1 become columns, of
- * which one panel goes to out[depth][lanes]. Where `depthScale` is given, it multiplies row l of the result.
+ * which one panel goes to out[depth][lanes]. Where `depthScale` is given, depthScale[l] multiplies row l of the result.
  */
-inline void PackTransposed(const Elements& matrix, ptrdiff_t firstRow, int columns, int depth, const float* depthScale, int panel, float* out) {
+inline void PackTransposed(const Elements& matrix, ptrdiff_t firstRow, int columns, int depth, const float* depthScale,
+                           int panel, float* out) {
   constexpr int kBlock = 64;
   const int lanes = PanelVectors(panel, columns) * kLanes;
   const int count = PanelColumns(panel, columns);
-  float rows[4][kBlock] = {};
+  float copy[4][kBlock] = {};
   for (int k = 0; k < depth; k += kBlock) {
     const int block = Min(kBlock, depth - k);
+    const int whole = block / 4 * 4;
     for (int v = 0; v < lanes; v += 4) {
-      for (int i = 0; i < 4; ++i) {
-        if (v + i >= count) {
-          FillZero(rows[i], block);
-          continue;
+      const ptrdiff_t start = (firstRow + panel * kPanelLanes + v) * depth + k;
+      const float* rows = copy[0];
+      ptrdiff_t stride = kBlock;
+      if (matrix.isReal() && depthScale == nullptr && v + 4 <= count) {
+        rows = matrix.data.f32() + start;
+        stride = depth;
+      } else {
+        for (int i = 0; i < 4; ++i) {
+          FillZero(copy[i], block);
+          if (v + i < count) Decode(matrix, start + i * static_cast<ptrdiff_t>(depth), block, copy[i]);
+          for (int j = 0; depthScale != nullptr && j < block; ++j) copy[i][j] *= depthScale[k + j];
         }
-        Decode(matrix, (firstRow + panel * kPanelLanes + v + i) * depth + k, block, rows[i]);
-        if (depthScale == nullptr) continue;
-        for (int j = 0; j < block; ++j) rows[i][j] *= depthScale[k + j];
       }
       float* blockOut = out + static_cast<ptrdiff_t>(k) * lanes + v;
-      const int whole = block / 4 * 4;
-      Transpose4(rows[0], kBlock, whole, blockOut, lanes);
+      Transpose4(rows, stride, whole, blockOut, lanes);
       for (int j = whole; j < block; ++j) {
-        for (int i = 0; i < 4; ++i) blockOut[static_cast<ptrdiff_t>(j) * lanes + i] = rows[i][j];
+        for (int i = 0; i < 4; ++i) blockOut[static_cast<ptrdiff_t>(j) * lanes + i] = rows[i * stride + j];
       }
     }
   }

@@ -9,7 +9,7 @@
  * Padding is not multiplied where that is easy to avoid. Runs that lie outside of the image are left out. Columns outside
  * are part of a run, and cost little in a wide image; where they would cost more than it takes to add sums in memory (7x7
  * outputs; gradients of convolutions without padding, which grow from 5x5 to 7x7), each tap of the run becomes a
- * convolution of its own over the outputs that it reaches: 1.4 times faster for 5x5 -> 7x7.
+ * convolution of its own over the outputs that it reaches. Together 1.8 times faster for 5x5 -> 7x7.
  */
 #pragma once
 #include "run-row.h"
@@ -119,13 +119,14 @@ inline void MultiplyBand(const RunConvolution& c, const Phase& phase, const Band
     row.columns = PanelColumns(panel, c.outChannels);
     row.tile.filterStride = static_cast<ptrdiff_t>(row.tile.runLength) * row.vectors * kLanes;
     row.tile.channelScale = c.channelScale + panel * kPanelLanes;
+    const float* filters = phase.filters + PanelStart(panel, phase.runs * row.tile.runLength);
     for (int r = band.rows.first; r < Min(band.rows.end, phase.rows); ++r) {
       const int window = r * c.step + phase.firstRow;
       const Range runs = PositionsInside(window - c.top, 1, phase.runs, c.images.height);
       row.tile.runs = runs.size();
       row.tile.image = band.image + (window - band.rows.first * c.step + runs.first) * band.rowStride +
                        (phase.firstColumn - static_cast<ptrdiff_t>(band.columns.first) * c.step) * channels;
-      row.tile.filters = phase.filters + PanelStart(panel, phase.runs * row.tile.runLength) + runs.first * row.tile.filterStride;
+      row.tile.filters = filters + runs.first * row.tile.filterStride;
       row.tile.y = phase.y + band.n * c.yImage + r * c.yRow + panel * kPanelLanes;
       if (splitsTaps) {
         MultiplyRowByTaps(c, phase, row, columns);
@@ -150,7 +151,7 @@ inline Cut CutConvolution(const RunConvolution& c) {
   const double products = window * c.batch * c.rows * c.columns * c.outChannels;
   const int tasks = products > kTasks * kProductsPerTask ? kTasks : 1 + static_cast<int>(products / kProductsPerTask);
   const double imageBytes = 4.0 * c.rows * c.columns * c.step * c.step * c.images.channels;
-  const int cells = c.rows > 1 ? c.rows : CeilDiv(c.columns, kMaxPixels);
+  const int cells = c.rows > 1 ? c.rows : CeilDiv(c.columns, kMaxTile);
   const int bands = Min(cells, Max(CeilDiv(tasks, c.batch), 1 + static_cast<int>(imageBytes / kBandBytes)));
   return {bands, Min(PanelsOf(c.outChannels), CeilDiv(tasks, c.batch * bands))};
 }
@@ -162,7 +163,7 @@ inline void CutBand(const RunConvolution& c, int index, int bands, Band* band) {
   if (c.rows > 1) {
     band->rows = PartOf(index, bands, c.rows);
   } else {
-    const int tiles = CeilDiv(c.columns, kMaxPixels);
+    const int tiles = CeilDiv(c.columns, kMaxTile);
     const Range part = PartOf(index, bands, tiles);
     band->columns = {PartOf(part.first, tiles, c.columns).first, PartOf(part.end, tiles, c.columns).first};
   }
@@ -172,20 +173,21 @@ inline void CutBand(const RunConvolution& c, int index, int bands, Band* band) {
 template <class PhaseAt>
 void Convolve(const RunConvolution& c, int phases, const PhaseAt& phaseAt, Pool& pool) {
   const Cut cut = CutConvolution(c);
-  const bool isInPlace = c.images.elements.isReal() && c.top == 0 && c.left == 0 && (c.rows - 1) * c.step + c.windowHeight <= c.images.height &&
-                         (c.columns - 1) * c.step + c.windowWidth <= c.images.width;
+  const bool isUnpadded = c.top == 0 && (c.rows - 1) * c.step + c.windowHeight <= c.images.height && c.left == 0 &&
+                          (c.columns - 1) * c.step + c.windowWidth <= c.images.width;
   pool.Run(c.batch * cut.bands * cut.groups, [&](int task, int thread) {
     Band band;
     band.panels = PartOf(task % cut.groups, cut.groups, PanelsOf(c.outChannels));
     band.n = task / cut.groups / cut.bands;
     CutBand(c, task / cut.groups % cut.bands, cut.bands, &band);
-    const Rectangle read = {{band.rows.first * c.step - c.top, (band.rows.end - 1) * c.step + c.windowHeight - c.top},
-                            {band.columns.first * c.step - c.left, (band.columns.end - 1) * c.step + c.windowWidth - c.left}};
+    const Rectangle read = {
+        {band.rows.first * c.step - c.top, (band.rows.end - 1) * c.step + c.windowHeight - c.top},
+        {band.columns.first * c.step - c.left, (band.columns.end - 1) * c.step + c.windowWidth - c.left}};
     const ptrdiff_t channels = c.images.channels;
-    if (isInPlace) {
+    if (isUnpadded && c.images.elements.isReal()) {
+      const ptrdiff_t row = static_cast<ptrdiff_t>(band.n) * c.images.height + read.rows.first;
       band.rowStride = c.images.width * channels;
-      band.image = c.images.elements.data.f32() + (static_cast<ptrdiff_t>(band.n) * c.images.height + read.rows.first) * band.rowStride +
-                   read.columns.first * channels;
+      band.image = c.images.elements.data.f32() + row * band.rowStride + read.columns.first * channels;
     } else {
       band.rowStride = read.columns.size() * channels;
       float* copy = static_cast<float*>(pool.Scratch(thread, sizeof(float) * band.rowStride * read.rows.size()));

@@ -16,13 +16,6 @@
 
 namespace subbit::SUBBIT_ISA {
 
-/** Pixels of a tile: sums fill 24 (27 for three vectors) of 32 registers, or 12 of 16. */
-inline constexpr int MaxPixels(int vectors) {
-  if (kRegisters == 32) return vectors == 3 ? 9 : 12;
-  return 6;
-}
-inline constexpr int kMaxPixels = MaxPixels(1);
-
 struct RunTile {
   /** Start of the first pixel's window. */
   const float* image;
@@ -78,20 +71,21 @@ void MultiplyRuns(const RunTile& shared) {
 
 using RunKernel = void (*)(const RunTile&);
 
-template <int kVectors, int... kIndex>
-struct RunKernels {
-  static constexpr RunKernel kernels[] = {MultiplyRuns<kIndex, kVectors>...};
-};
+template <int kVectors, int... kSizes>
+RunKernel RunKernelAt(int index) {
+  static constexpr RunKernel kKernels[] = {MultiplyRuns<kSizes, kVectors>...};
+  return kKernels[index];
+}
 
-/** The instance for a tile of `pixels` in 1 .. MaxPixels(vectors) and `vectors` in 1 .. kMaxVectors. */
+/** The instance for a tile of `pixels` in 1 .. MaxTile(vectors) and `vectors` in 1 .. kMaxVectors. */
 inline RunKernel SelectRunKernel(int pixels, int vectors) {
   if constexpr (kRegisters == 32) {
-    if (vectors == 3) return RunKernels<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>::kernels[pixels - 1];
-    if (vectors == 2) return RunKernels<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kernels[pixels - 1];
-    return RunKernels<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>::kernels[pixels - 1];
+    if (vectors == 3) return RunKernelAt<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>(pixels - 1);
+    if (vectors == 2) return RunKernelAt<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(pixels - 1);
+    return RunKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(pixels - 1);
   } else {
-    if (vectors == 2) return RunKernels<2, 1, 2, 3, 4, 5, 6>::kernels[pixels - 1];
-    return RunKernels<1, 1, 2, 3, 4, 5, 6>::kernels[pixels - 1];
+    if (vectors == 2) return RunKernelAt<2, 1, 2, 3, 4, 5, 6>(pixels - 1);
+    return RunKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(pixels - 1);
   }
 }
 

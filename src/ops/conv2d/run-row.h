@@ -20,7 +20,7 @@ struct Row {
 
 inline void MultiplyBuffered(const Row& row, const RunTile& tile, int pixels) {
   static constexpr float kOne = 1;
-  constexpr int kTile = kMaxPixels * kMaxVectors * kLanes;
+  constexpr int kTile = kMaxTile * kMaxVectors * kLanes;
   const RunKernel kernel = SelectRunKernel(pixels, row.vectors);
   const int lanes = row.vectors * kLanes;
   float ones[kMaxVectors * kLanes];
@@ -58,7 +58,7 @@ inline void MultiplyBuffered(const Row& row, const RunTile& tile, int pixels) {
 
 /** Outputs `range` of a row, in tiles of almost equal size (18 = 9 + 9). */
 inline void MultiplyRow(const Row& row, Range range) {
-  const int tiles = CeilDiv(range.size(), MaxPixels(row.vectors));
+  const int tiles = CeilDiv(range.size(), MaxTile(row.vectors));
   const bool isDirect = row.columns == row.vectors * kLanes && row.tile.runs * row.tile.runLength <= row.exactTerms;
   for (int t = 0; t < tiles; ++t) {
     const Range part = PartOf(t, tiles, range.size());

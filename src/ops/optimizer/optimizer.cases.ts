@@ -1,7 +1,16 @@
-import { normal, type OpCase, opCase, realInput, stepInput, uniform, values } from '../../core/op-case.js';
+import {
+  normal,
+  type OpCase,
+  opCase,
+  realInput,
+  severalPieces,
+  stepInput,
+  uniform,
+  values,
+} from '../../core/op-case.js';
 import { adamStep, sgdStep } from './optimizer.js';
 
-const counts = [1, 17, 1031];
+const counts = [1, 17, severalPieces];
 const learningRate = realInput([1], values(0.05));
 
 export const optimizerCases: readonly OpCase[] = counts.flatMap((count) => {

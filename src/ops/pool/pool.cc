@@ -8,11 +8,12 @@ namespace {
 /** Row `oh` of one sample's output. A tap wins only when it is larger, so the first maximum stays. */
 template <class T>
 inline void MaxPoolRow(const MaxPoolParams& p, const T* x, int oh, T* y, uint8_t* index, T lowest) {
+  const int channels = p.channels;
   for (int ow = 0; ow < p.outWidth; ++ow) {
-    T* __restrict best = y + static_cast<ptrdiff_t>(ow) * p.channels;
-    uint8_t* __restrict at = index + static_cast<ptrdiff_t>(ow) * p.channels;
+    T* __restrict best = y + static_cast<ptrdiff_t>(ow) * channels;
+    uint8_t* __restrict at = index + static_cast<ptrdiff_t>(ow) * channels;
     bool isFirst = true;
-    for (int c = 0; c < p.channels; ++c) {
+    for (int c = 0; c < channels; ++c) {
       best[c] = lowest;
       at[c] = 0;
     }
@@ -22,16 +23,16 @@ inline void MaxPoolRow(const MaxPoolParams& p, const T* x, int oh, T* y, uint8_t
       for (int j = 0; j < p.size; ++j) {
         const int w = ow * p.stride + j - p.padLeft;
         if (w < 0 || w >= p.width) continue;
-        const T* __restrict v = x + (static_cast<ptrdiff_t>(h) * p.width + w) * p.channels;
+        const T* __restrict v = x + (static_cast<ptrdiff_t>(h) * p.width + w) * channels;
         const uint8_t tap = static_cast<uint8_t>(i * p.size + j);
         if (isFirst && sizeof(T) == 1) {
           // Every level is larger than nothing; no level is smaller than 0.
-          for (int c = 0; c < p.channels; ++c) {
+          for (int c = 0; c < channels; ++c) {
             best[c] = v[c];
             at[c] = tap;
           }
         } else {
-          for (int c = 0; c < p.channels; ++c) {
+          for (int c = 0; c < channels; ++c) {
             at[c] = v[c] > best[c] ? tap : at[c];
             best[c] = v[c] > best[c] ? v[c] : best[c];
           }
@@ -47,14 +48,16 @@ inline void MaxPoolRow(const MaxPoolParams& p, const T* x, int oh, T* y, uint8_t
 void MaxPool(const MaxPoolParams& p, const MaxPoolBuffers& b, Pool& pool) {
   const ptrdiff_t image = static_cast<ptrdiff_t>(p.height) * p.width * p.channels;
   const ptrdiff_t row = static_cast<ptrdiff_t>(p.outWidth) * p.channels;
-  pool.Run(p.batch * p.outHeight, [&](int task, int) {
-    const int sample = task / p.outHeight;
-    const int oh = task % p.outHeight;
-    uint8_t* index = b.index.u8() + task * row;
-    if (p.isReal) {
-      MaxPoolRow<float>(p, b.x.f32() + sample * image, oh, b.y.f32() + task * row, index, -__builtin_inff());
-    } else {
-      MaxPoolRow<uint8_t>(p, b.x.u8() + sample * image, oh, b.y.u8() + task * row, index, 0);
+  ForRows(pool, p.batch * p.outHeight, p.outWidth * p.channels, [&](int first, int end) {
+    for (int i = first; i < end; ++i) {
+      const int sample = i / p.outHeight;
+      const int oh = i % p.outHeight;
+      uint8_t* index = b.index.u8() + i * row;
+      if (p.isReal) {
+        MaxPoolRow<float>(p, b.x.f32() + sample * image, oh, b.y.f32() + i * row, index, -__builtin_inff());
+      } else {
+        MaxPoolRow<uint8_t>(p, b.x.u8() + sample * image, oh, b.y.u8() + i * row, index, 0);
+      }
     }
   });
 }

@@ -15,16 +15,27 @@ void QuantizeUnit(const QuantizeUnitParams& p, const QuantizeUnitBuffers& b, Poo
 }
 
 void Dequantize(const DequantizeParams& p, const DequantizeBuffers& b, Pool& pool) {
-  const int channels = p.channels;
-  ForRows(pool, p.count / channels, channels, [&](int first, int end) {
-    for (int row = first; row < end; ++row) {
-      const int start = row * channels;
-      for (int c = 0; c < channels; ++c) {
-        const int i = start + c;
-        const int integer = p.x.multiplier * b.x.u8()[i] - p.x.offset[c < 4 ? c : 0];
-        const float factor = p.scaleCount == 0 ? p.factor : p.factor * b.scale.f32()[i / p.scaleStride % p.scaleCount];
-        b.y.f32()[i] = static_cast<float>(integer) * factor;
+  const uint8_t* x = b.x.u8();
+  float* __restrict y = b.y.f32();
+  const Operand operand = p.x;
+  const int32_t* offset = operand.offset;
+  const bool hasOneOffset = offset[0] == offset[1] && offset[0] == offset[2] && offset[0] == offset[3];
+  ForElements(pool, p.count, [=, &p](int first, int end) {
+    for (int start = first; start < end;) {
+      // Elements start .. stop - 1 have one scale.
+      const int block = start / p.scaleStride;
+      const int stop = p.scaleCount > 1 && (block + 1) * p.scaleStride < end ? (block + 1) * p.scaleStride : end;
+      const float factor = p.scaleCount == 0 ? p.factor : p.factor * b.scale.f32()[block % p.scaleCount];
+      if (hasOneOffset) {
+        for (int i = start; i < stop; ++i) y[i] = static_cast<float>(operand.multiplier * x[i] - operand.offset[0]) * factor;
+      } else {
+        int c = start % p.channels;
+        for (int i = start; i < stop; ++i) {
+          y[i] = static_cast<float>(operand.multiplier * x[i] - operand.offset[c < 4 ? c : 0]) * factor;
+          c = c + 1 < p.channels ? c + 1 : 0;
+        }
       }
+      start = stop;
     }
   });
 }

@@ -1,5 +1,6 @@
 /** Quantizer of gradients; see gradients.ts. */
 #include "levels.h"
+#include "magnitude.h"
 #include "ops.h"
 #include "philox.h"
 #include "rows.h"
@@ -13,25 +14,10 @@ constexpr float kSmallestMax = 0x1p-100f;
 }  // namespace
 
 void MaxAbsPerSample(const MaxAbsPerSampleParams& p, const MaxAbsPerSampleBuffers& b, Pool& pool) {
-  pool.Run(p.samples, [&](int sample, int) {
-    const float* x = b.x.f32() + static_cast<ptrdiff_t>(sample) * p.elements;
-    // One maximum per lane: a single one would be a chain of dependent comparisons.
-    constexpr int kLanes = 32;
-    float largest[kLanes] = {};
-    int i = 0;
-    for (; i + kLanes <= p.elements; i += kLanes) {
-      for (int k = 0; k < kLanes; ++k) {
-        const float magnitude = __builtin_fabsf(x[i + k]);
-        largest[k] = magnitude > largest[k] ? magnitude : largest[k];
-      }
+  ForRows(pool, p.samples, p.elements, [&](int first, int end) {
+    for (int sample = first; sample < end; ++sample) {
+      b.max.f32()[sample] = LargestMagnitude(b.x.f32() + static_cast<ptrdiff_t>(sample) * p.elements, p.elements);
     }
-    float result = 0;
-    for (float each : largest) result = each > result ? each : result;
-    for (; i < p.elements; ++i) {
-      const float magnitude = __builtin_fabsf(x[i]);
-      result = magnitude > result ? magnitude : result;
-    }
-    b.max.f32()[sample] = result;
   });
 }
 
@@ -41,15 +27,17 @@ void QuantizeGradient(const QuantizeGradientParams& p, const QuantizeGradientBuf
   const uint32_t step = static_cast<uint32_t>(b.step.i32()[0]);
   const float* dy = b.dy.f32();
   uint8_t* levels = b.levels.u8();
-  ForElements(pool, p.samples * p.elements, [&](int first, int end) {
+  ForElements(pool, p.samples * p.elements, [=, &p](int first, int end) {
     int i = first;
     while (i < end) {
       const int sample = i / p.elements;
       const int stop = (sample + 1) * p.elements < end ? (sample + 1) * p.elements : end;
       const float largest = b.max.f32()[sample];
       const float inverse = largest > kSmallestMax ? half / largest : 0;
-      ForUniform(p.seed, p.stream, step, i, stop, [&](int at, float uniform) {
-        levels[at] = RoundToLevel((dy[at] * inverse + half) + (uniform - 0.5f), max);
+      ForUniform(p.seed, p.stream, step, i, stop, [=](int at, int count, const float* __restrict uniform) {
+        const float* in = dy + at;
+        uint8_t* __restrict out = levels + at;
+        for (int k = 0; k < count; ++k) out[k] = RoundToLevel((in[k] * inverse + half) + (uniform[k] - 0.5f), max);
       });
       i = stop;
     }

@@ -82,13 +82,17 @@ export const quantizeGradient = defineOp({
   }),
   reference({ dy, max, step, levels }, p) {
     const noise = new Philox(p.seed, p.stream, step![0]!);
-    const half = p.levels / 2;
-    for (let n = 0; n < p.samples; n++) {
-      const inverse = max![n]! > smallestMax ? Math.fround(half / max![n]!) : 0;
-      for (let i = n * p.elements; i < (n + 1) * p.elements; i++) {
-        const centred = Math.fround(Math.fround(dy![i]! * inverse) + half);
-        levels![i] = roundHalfEven(Math.fround(centred + (noise.uniform(i) - 0.5)), p.levels);
-      }
+    for (let i = 0; i < p.samples * p.elements; i++) {
+      const sample = Math.floor(i / p.elements);
+      levels![i] = gradientLevel(dy![i]!, max![sample]!, p.levels, noise.uniform(i) - 0.5);
     }
   },
 });
+
+/** The level of one element. `sigma` is the noise, uniform in -1/2 .. 1/2. */
+export function gradientLevel(dy: number, max: number, levels: number, sigma: number): number {
+  const half = levels / 2;
+  const inverse = max > smallestMax ? Math.fround(half / max) : 0;
+  const centred = Math.fround(Math.fround(dy * inverse) + half);
+  return roundHalfEven(Math.fround(centred + sigma), levels);
+}

@@ -14,6 +14,7 @@ import {
   opCase,
   type Parity,
   realInput,
+  severalPieces,
   startingWith,
   stepInput,
   ulp,
@@ -26,7 +27,7 @@ import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './gradients
 import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './weights.js';
 
 const bitWidths = [1, 2, 3, 4, 8];
-const counts = [1, 15, 16, 17, 1023, 1024, 1025, 2049];
+const counts = [1, 15, 16, 17, 1023, 1024, 1025, 2049, severalPieces];
 const zeros = [0, -0, 2 ** -149, -(2 ** -149)];
 
 /** Where (2^k - 1) x is a tie in float32, the numbers beside them, and what must be clamped. */
@@ -95,7 +96,7 @@ const weights: readonly OpCase[] = [
     ];
   }),
   ...bitWidths.flatMap((bits) => [
-    ...[1, 33, 1025].map((count) => {
+    ...[1, 33, severalPieces].map((count) => {
       const x = realInput([count], startingWith(count > 4 ? zeros : [], normal(0.5)));
       return opCase(quantizeTanh, `${bits} bits, ${count}`, [x, realInput([1], tanhOfLargest)], { bits });
     }),
@@ -105,6 +106,7 @@ const weights: readonly OpCase[] = [
     // tanh is 1 there, and both ends of the range are reached.
     opCase(quantizeTanh, `${bits} bits, saturated`, [realInput([19], normal(40)), realInput([1], values(1))], { bits }),
   ]),
+  opCase(maxAbsTanh, 'NaN', [realInput([99], startingWith([1, Number.NaN, 2], normal()))], {}, tanhParity),
   opCase(maxAbsTanh, 'all zero', [realInput([19], values(0, -0))], {}, tanhParity),
   opCase(maxAbsTanh, 'saturated', [realInput([19], normal(40))], {}, tanhParity),
   opCase(maxAbsTanh, 'tiny', [realInput([19], normal(1e-6))], {}, tanhParity),
@@ -125,7 +127,7 @@ const weights: readonly OpCase[] = [
 ];
 
 const activations: readonly OpCase[] = bitWidths.flatMap((bits) =>
-  [1, 17, 1025].map((count) =>
+  [1, 17, severalPieces].map((count) =>
     opCase(quantizeUnit, `${bits} bits, ${count}`, [realInput([count], startingWith(unitTies, uniform()))], { bits }),
   ),
 );
@@ -155,6 +157,15 @@ const dequantizations: Readonly<Record<string, Dequantization>> = {
     shape: [1, 1031],
     encoding: { kind: 'bipolar', max: 255, step: 1 / 255, scaleAxis: 'first' },
     scales: 1,
+  },
+  'bipolar, 3 bits, samples of several pieces': {
+    shape: [3, severalPieces],
+    encoding: { kind: 'bipolar', max: 7, step: 1 / 7, scaleAxis: 'first' },
+    scales: 3,
+  },
+  'bytes by channel, several pieces': {
+    shape: [13_331, 3],
+    encoding: { kind: 'levels', max: 255, step: 1 / 63, zeroPoints: [125, 0, 255] },
   },
   'bipolar, 2 bits, scales of channels': {
     shape: [3, 3, 15, 33],
@@ -189,10 +200,19 @@ const gradientShapes = [
   [3, 1, 1, 17],
   [5, 3, 7, 33],
   [2, 1025],
+  // Pieces begin in the middle of samples, and of blocks of four random numbers.
+  [4, 10_001],
 ];
 
 const gradients: readonly OpCase[] = [
   ...gradientShapes.map((shape) => opCase(maxAbsPerSample, `[${shape}]`, [gradientsOf(shape)], {})),
+  // NaN is not lost, nor are infinities.
+  opCase(
+    maxAbsPerSample,
+    'NaN and infinity',
+    [realInput([3, 47], startingWith([1, Number.NaN, Infinity], values(...Array(60).fill(2), -Infinity)))],
+    {},
+  ),
   ...[2, 3, 4, 6, 8].flatMap((bits) =>
     gradientShapes.map((shape, i) =>
       opCase(

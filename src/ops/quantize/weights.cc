@@ -1,5 +1,6 @@
 /** Quantizers of weights; see weights.ts. Sums over a layer are in double, in pieces of fixed size merged in order. */
 #include "levels.h"
+#include "magnitude.h"
 #include "math.h"
 #include "ops.h"
 #include "rows.h"
@@ -30,13 +31,14 @@ inline double SumOf(Pool& pool, int count, const Term& term) {
   return total;
 }
 
-inline float LargestMagnitude(const float* x, int count) {
-  float largest = 0;
-  for (int i = 0; i < count; ++i) {
-    const float magnitude = __builtin_fabsf(x[i]);
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return largest;
+/** The largest |x|. */
+float LargestOf(Pool& pool, int count, const float* x) {
+  const int tasks = (count + kElementsPerTask - 1) / kElementsPerTask;
+  float* partial = static_cast<float*>(pool.Scratch(0, tasks * sizeof(float)));
+  ForElements(pool, count, [=](int first, int end) {
+    partial[first / kElementsPerTask] = LargestMagnitude(x + first, end - first);
+  });
+  return LargestMagnitude(partial, tasks);
 }
 
 }  // namespace
@@ -55,8 +57,8 @@ void QuantizeSign(const QuantizeSignParams& p, const QuantizeSignBuffers& b, Poo
   });
 }
 
-void MaxAbsTanh(const MaxAbsTanhParams& p, const MaxAbsTanhBuffers& b, Pool&) {
-  b.max.f32()[0] = static_cast<float>(Tanh(LargestMagnitude(b.x.f32(), p.count)));
+void MaxAbsTanh(const MaxAbsTanhParams& p, const MaxAbsTanhBuffers& b, Pool& pool) {
+  b.max.f32()[0] = static_cast<float>(Tanh(LargestOf(pool, p.count, b.x.f32())));
 }
 
 void QuantizeTanh(const QuantizeTanhParams& p, const QuantizeTanhBuffers& b, Pool& pool) {
@@ -89,10 +91,9 @@ void QuantizeTanhGradient(const QuantizeTanhGradientParams& p, const QuantizeTan
     }
   });
   const double products = SumOf(pool, p.count, [=](int i) { return dLevels[i] * Tanh(x[i]); });
+  const float largest = LargestOf(pool, p.count, x);
   int at = 0;
-  for (int i = 1; i < p.count; ++i) {
-    if (__builtin_fabsf(x[i]) > __builtin_fabsf(x[at])) at = i;
-  }
+  while (at < p.count - 1 && __builtin_fabsf(x[at]) != largest) ++at;
   const double t = Tanh(x[at]);
   const double sign = (t > 0) - (t < 0);
   dx[at] = static_cast<float>(dx[at] - products / (max * max) * sign * (1 - t * t));

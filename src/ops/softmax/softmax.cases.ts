@@ -23,7 +23,8 @@ function softmaxParity(classes: number): Parity {
   const distances = ({ inputs: [logits] }: CaseRun): Float64Array =>
     Float64Array.from(logits!, (logit, i) => {
       const row = Math.floor(i / classes) * classes;
-      return Math.max(...logits!.subarray(row, row + classes)) - logit;
+      // Beyond 1000 the exponential is 0 in any case.
+      return Math.min(1000, Math.max(...logits!.subarray(row, row + classes)) - logit);
     });
   return {
     probabilities: (run) => {
@@ -77,6 +78,17 @@ export const softmaxCases: readonly OpCase[] = [
     [realInput([5, 10], startingWith([1e4, -1e4, 200, 0, -200], normal(60))), labels(5, 10)],
     {},
     softmaxParity(10),
+  ),
+  // A training that diverges must say so: NaN losses.
+  opCase(
+    softmaxCrossEntropy,
+    'NaN and infinities',
+    [
+      realInput([3, 5], startingWith([1, Number.NaN, 2, 0, 1, 1, Infinity, 0, 0, 2, 3, -Infinity], normal())),
+      labels(3, 5),
+    ],
+    {},
+    softmaxParity(5),
   ),
   // The first of equal logits is the prediction.
   opCase(

@@ -1,25 +1,41 @@
 /** Softmax and cross-entropy; see softmax.ts. One row per sample, in double. */
 #include "math.h"
 #include "ops.h"
+#include "rows.h"
 
 namespace subbit::SUBBIT_ISA {
+namespace {
 
-void SoftmaxCrossEntropy(const SoftmaxCrossEntropyParams& p, const SoftmaxCrossEntropyBuffers& b, Pool&) {
-  for (int n = 0; n < p.batch; ++n) {
-    const float* logits = b.logits.f32() + static_cast<ptrdiff_t>(n) * p.classes;
-    float* probabilities = b.probabilities.f32() + static_cast<ptrdiff_t>(n) * p.classes;
-    int best = 0;
-    for (int k = 1; k < p.classes; ++k) {
-      if (logits[k] > logits[best]) best = k;
-    }
-    const double max = logits[best];
-    double sum = 0;
-    for (int k = 0; k < p.classes; ++k) sum += Exp(logits[k] - max);
-    for (int k = 0; k < p.classes; ++k) probabilities[k] = static_cast<float>(Exp(logits[k] - max) / sum);
-    const int label = b.labels.i32()[n];
-    b.losses.f32()[n] = label < 0 ? 0 : static_cast<float>(Log(sum) - (logits[label] - max));
-    b.predictions.i32()[n] = best;
+/** `exponentials` holds `classes` numbers. Returns the prediction; the loss goes to `loss`. */
+int ClassifyRow(const float* logits, int classes, int label, double* __restrict exponentials,
+                float* __restrict probabilities, float* loss) {
+  int best = 0;
+  for (int k = 1; k < classes; ++k) {
+    if (logits[k] > logits[best]) best = k;
   }
+  const double max = logits[best];
+  for (int k = 0; k < classes; ++k) exponentials[k] = Exp(logits[k] - max);
+  double sum = 0;
+  for (int k = 0; k < classes; ++k) sum += exponentials[k];
+  for (int k = 0; k < classes; ++k) probabilities[k] = static_cast<float>(exponentials[k] / sum);
+  // A label that is no class has no logit to read.
+  const double logit = label < classes ? static_cast<double>(logits[label < 0 ? 0 : label]) : __builtin_nan("");
+  *loss = label < 0 ? 0 : static_cast<float>(Log(sum) - (logit - max));
+  return best;
+}
+
+}  // namespace
+
+void SoftmaxCrossEntropy(const SoftmaxCrossEntropyParams& p, const SoftmaxCrossEntropyBuffers& b, Pool& pool) {
+  const int classes = p.classes;
+  double* exponentials = static_cast<double*>(pool.Scratch(0, static_cast<size_t>(p.batch) * classes * sizeof(double)));
+  ForRows(pool, p.batch, classes, [&](int first, int end) {
+    for (int n = first; n < end; ++n) {
+      const ptrdiff_t row = static_cast<ptrdiff_t>(n) * classes;
+      b.predictions.i32()[n] = ClassifyRow(b.logits.f32() + row, classes, b.labels.i32()[n], exponentials + row,
+                                           b.probabilities.f32() + row, b.losses.f32() + n);
+    }
+  });
 }
 
 void SoftmaxCrossEntropyGradient(const SoftmaxCrossEntropyGradientParams& p, const SoftmaxCrossEntropyGradientBuffers& b, Pool&) {

@@ -1,0 +1,189 @@
+/** Presets against the counts of the papers, and what a description may say. */
+import { describe, expect, test } from 'vitest';
+import { describe as describeType, sizeOf } from '../core/tensor.js';
+import { UsageError } from '../util/errors.js';
+import { presets } from './models/index.js';
+import { buildGraph, defineNetwork, type NetworkDescription, type NetworkGraph } from './network.js';
+import { type LayerSummary, type NetworkSummary, summarize } from './summary.js';
+
+const classes = Array.from({ length: 10 }, (_, i) => String(i));
+
+function build(description: Partial<NetworkDescription>, training = true, batch = 2): NetworkGraph {
+  const complete = { preset: 'dorefa-svhn', bits: '1-2-4', classes, zeroPoints: [0], step: 1 / 255, ...description };
+  return buildGraph(defineNetwork(complete), { batch, training, seed: 1 });
+}
+
+const summaryOf = (description: Partial<NetworkDescription>): NetworkSummary => summarize(build(description).graph);
+
+/** The convolutions and dense layers. */
+const withWeights = ({ layers }: NetworkSummary): LayerSummary[] => layers.filter(({ macs }) => macs > 0);
+const weightsOf = (summary: NetworkSummary): number =>
+  withWeights(summary).reduce((sum, { parameters }) => sum + parameters, 0);
+
+describe('dorefa-svhn', () => {
+  test("has the authors' layers at width A", () => {
+    const layers = withWeights(summaryOf({})).map(({ name, outputShape, parameters, macs }) => [
+      name,
+      outputShape.join('x'),
+      parameters,
+      macs,
+    ]);
+    expect(layers).toEqual([
+      ['conv0', '36x36x48', 3600, 4_665_600],
+      ['conv1', '18x18x64', 27_648, 8_957_952],
+      ['conv2', '18x18x64', 36_864, 11_943_936],
+      ['conv3', '7x7x128', 73_728, 3_612_672],
+      ['conv4', '7x7x128', 147_456, 7_225_344],
+      ['conv5', '5x5x128', 147_456, 3_686_400],
+      ['conv6', '1x1x512', 1_638_400, 1_638_400],
+      ['fc1', '10', 5120, 5120],
+    ]);
+  });
+
+  test.each([
+    ['A', 1, 2_080_272, 0.888],
+    ['B', 1 / 2, 522_248, 0.799],
+    ['C', 1 / 4, 131_652, 0.665],
+    ['D', 1 / 8, 33_458, 0.498],
+  ])('has the weights and products of width %s', (width, share, weights, quantizedShare) => {
+    const summary = summaryOf({ width });
+    expect(weightsOf(summary)).toBe(weights);
+    // The first layer's image and the last one's classes do not shrink.
+    const [ends, between] = [4_665_600 + 5120, 41_735_424 - 4_665_600 - 5120];
+    expect(summary.totals.macs).toBe(ends * share + between * share ** 2);
+    expect(1 - summary.totals.floatMacs / summary.totals.macs).toBeCloseTo(quantizedShare, 3);
+  });
+
+  test('A is the default width', () => {
+    expect(weightsOf(summaryOf({}))).toBe(2_080_272);
+    expect(() => build({ width: 'E' })).toThrow(UsageError);
+    expect(() => build({ width: 'E' })).toThrow("dorefa-svhn has no width 'E' (known: A, B, C, D)");
+  });
+
+  test('quantizes all but the first and the last layer, and not what goes into the last', () => {
+    const bits = withWeights(summaryOf({})).map(
+      ({ weightBits, activationBits, gradientBits }) => `${weightBits}-${activationBits}-${gradientBits}`,
+    );
+    // Image bytes count as 8-bit activations.
+    expect(bits).toEqual(['32-8-32', ...Array(6).fill('1-2-4'), '32-32-32']);
+  });
+
+  test('has the sizes of the paper', () => {
+    const { totals } = summaryOf({});
+    // 99.58 % of the weights at 1 bit, the others at 32: 28.3 times smaller than float.
+    expect(totals.weightBytes).toBe((2_080_272 - 8720) / 8 + 4 * 8720);
+    expect((4 * 2_080_272) / totals.weightBytes).toBeCloseTo(28.3, 1);
+    // Products of 1 and 2 bits.
+    expect(totals.bitOps).toBe(2 * (totals.macs - totals.floatMacs));
+    expect(totals.parameters - weightsOf(summaryOf({}))).toBe(48 + 10 + 2 * (64 + 64 + 128 * 3 + 512));
+  });
+
+  test('quantizes first and last when asked', () => {
+    const layers = withWeights(summaryOf({ quantizeFirst: true, quantizeLast: true }));
+    expect([layers[0], layers.at(-1)].map((layer) => [layer!.weightBits, layer!.activationBits])).toEqual([
+      [1, 8],
+      [1, 2],
+    ]);
+    expect(layers.every(({ gradientBits }) => gradientBits === 4)).toBe(true);
+  });
+
+  test('is float at 32-32-32', () => {
+    const { graph } = build({ bits: '32-32-32' });
+    const names = new Set(graph.nodes.map(({ op }) => op.name));
+    for (const name of names) expect(name).not.toMatch(/^quantize/);
+    const kinds = graph.nodes.filter(({ op }) => op.name === 'activate').map(({ attributes }) => attributes.kind);
+    expect(new Set(kinds)).toEqual(new Set(['relu']));
+  });
+});
+
+describe('resnet20', () => {
+  test('has 268,336 weights and 40.6 M multiply-accumulates', () => {
+    const summary = summaryOf({ preset: 'resnet20' });
+    const layers = withWeights(summary);
+    expect(layers).toHaveLength(20);
+    // stem 432; stages of 6 convolutions: 6 * 2304, 4608 + 5 * 9216, 18432 + 5 * 36864; dense 640
+    expect(weightsOf(summary)).toBe(432 + 13_824 + 50_688 + 202_752 + 640);
+    expect(summary.totals.macs).toBe(1024 * (432 + 13_824) + 256 * 50_688 + 64 * 202_752 + 640);
+    expect(summary.totals.parameters).toBe(268_336 + 10 + 2 * (16 * 7 + 32 * 6 + 64 * 6));
+  });
+
+  test('keeps the residual stream real and quantizes before each convolution of a block', () => {
+    const { graph } = build({ preset: 'resnet20' });
+    const [adds, convolutions] = ['add', 'conv2d'].map((name) => graph.nodes.filter(({ op }) => op.name === name));
+    expect(adds).toHaveLength(9);
+    for (const { inputs } of adds!) for (const value of inputs) expect(value!.type.dtype).toBe('f32');
+    for (const { inputs, name } of convolutions!) {
+      const max = name === 'stem' ? 255 : name === 'fc' ? undefined : 3;
+      expect(inputs[0]!.type.encoding?.max, name).toBe(max);
+    }
+  });
+});
+
+describe('every preset', () => {
+  test.each(Object.keys(presets))('%s: training and evaluation have the same parameters and outputs', (preset) => {
+    const [training, evaluation] = [true, false].map((mode) => build({ preset }, mode));
+    const variables = ({ graph }: NetworkGraph): string[] =>
+      [...graph.variables.values()].map(({ value, role }) => `${value.name} ${role} ${describeType(value.type)}`);
+    expect(variables(training!)).toEqual(variables(evaluation!));
+    expect([...training!.graph.outputs.keys()]).toEqual(['logits', 'losses', 'probabilities', 'predictions']);
+    expect(sizeOf(training!.logits.type.shape)).toBe(2 * 10);
+  });
+
+  test.each(Object.keys(presets))('%s: evaluation has no noise, no dropout and no batch statistics', (preset) => {
+    const names = new Set(build({ preset }, false).graph.nodes.map(({ op }) => op.name));
+    for (const name of ['quantize-backward', 'dropout', 'batch-statistics', 'update-running-statistics'])
+      expect(names).not.toContain(name);
+  });
+
+  test.each(Object.values(presets))('$name names its first and last layer', (preset) => {
+    const layers = withWeights(summaryOf({ preset: preset.name }));
+    expect([layers[0]!.name, layers.at(-1)!.name]).toEqual([preset.first, preset.last]);
+  });
+});
+
+describe('a description', () => {
+  test('may set the bits of single layers', () => {
+    const bits = { conv0: '8-8-8', conv3: '2-4-6', conv6: '32-32-32' };
+    const layers = withWeights(summaryOf({ bitsOf: bits }));
+    const bitsOf = (name: string): number[] => {
+      const { weightBits, activationBits, gradientBits } = layers.find((layer) => layer.name === name)!;
+      return [weightBits, activationBits, gradientBits];
+    };
+    expect(bitsOf('conv0')).toEqual([8, 8, 8]);
+    expect(bitsOf('conv2')).toEqual([1, 2, 4]);
+    expect(bitsOf('conv3')).toEqual([2, 4, 6]);
+    expect(bitsOf('conv6')).toEqual([32, 32, 32]);
+  });
+
+  test('that names an unknown layer is answered with the nearest name', () => {
+    expect(() => build({ bitsOf: { convv3: '1-2-4' } })).toThrow(UsageError);
+    expect(() => build({ bitsOf: { convv3: '1-2-4' } })).toThrow(
+      "the network has no layer 'convv3'; did you mean 'conv3'? (layers: conv0, conv1,",
+    );
+    const stage = { 'stage1/blok2/conv1': '1-2-4' };
+    expect(() => build({ preset: 'resnet20', bitsOf: stage })).toThrow("did you mean 'stage1/block2/conv1'?");
+  });
+
+  test('with wrong bits, preset or width is refused', () => {
+    expect(() => build({ bits: '1-2' })).toThrow('bits must be written W-A-G');
+    expect(() => build({ bitsOf: { conv3: '1-0-4' } })).toThrow('activation bits must be 1 to 8');
+    expect(() => build({ preset: 'resnet-20' })).toThrow("unknown preset 'resnet-20'; did you mean 'resnet20'?");
+    expect(() => build({ preset: 'resnet20', width: 'A' })).toThrow("resnet20 has no width 'A' (it has one width)");
+  });
+
+  test('chooses the bounded activation', () => {
+    const kinds = (boundedActivation: 'clip' | 'cabs'): Set<unknown> =>
+      new Set(
+        build({ boundedActivation })
+          .graph.nodes.filter(({ op }) => op.name === 'activate')
+          .map(({ attributes }) => attributes.kind),
+      );
+    expect(kinds('cabs')).toEqual(new Set(['cabs']));
+    expect(kinds('clip')).toEqual(new Set(['clip']));
+  });
+
+  test('has one zero point, or one per channel', () => {
+    expect(build({ zeroPoints: [1, 2, 3] }).images.type.encoding?.zeroPoints).toEqual([1, 2, 3]);
+    expect(() => build({ zeroPoints: [1, 2] })).toThrow('the data has 2 channels and the network takes 3');
+  });
+});

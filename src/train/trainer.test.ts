@@ -1,0 +1,102 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openBackend } from '../backends/index.js';
+import type { Backend } from '../core/backend.js';
+import { type Dataset, type ImageSet, openData } from '../data/index.js';
+import type { RunDescription } from './config.js';
+import { type TrainEvent, train } from './trainer.js';
+
+let backend: Backend;
+let data: Dataset;
+
+beforeAll(async () => {
+  backend = await openBackend({ threads: 1 });
+  const digits = await openData('digits');
+  data = { ...digits, train: first(digits.train, 200), test: first(digits.test, 50) };
+});
+
+function first(set: ImageSet, count: number): ImageSet {
+  const size = set.height * set.width * set.channels;
+  return { ...set, count, images: set.images.subarray(0, count * size), labels: set.labels.subarray(0, count) };
+}
+
+function describeRun(changes: Partial<RunDescription['training']> = {}): RunDescription {
+  return {
+    network: { preset: 'digits', bits: '1-2-4', classes: data.classes, zeroPoints: data.zeroPoints, step: data.step },
+    training: {
+      data: 'digits',
+      epochs: 2,
+      batch: 32,
+      optimizer: { name: 'sgd' },
+      schedule: { name: 'constant', learningRate: 0.05 },
+      weightDecay: 0,
+      augmentation: { cropPadding: 0, flip: false },
+      seed: 1,
+      ...changes,
+    },
+  };
+}
+
+async function collect(options: Partial<Parameters<typeof train>[0]> = {}): Promise<TrainEvent[]> {
+  const events: TrainEvent[] = [];
+  for await (const event of train({ description: describeRun(), data, backend, ...options })) {
+    // Checkpoints hold live memory.
+    events.push(event.type === 'checkpoint' ? structuredClone(event) : event);
+  }
+  return events;
+}
+
+describe('events', () => {
+  test('start, a checkpoint before the first step, steps, epochs with checkpoints, done', async () => {
+    const events = await collect();
+    const epoch = [...Array<string>(6).fill('step'), 'epoch', 'checkpoint'];
+    expect(events.map(({ type }) => type)).toEqual(['start', 'checkpoint', ...epoch, ...epoch, 'done']);
+    const positions = events.flatMap((event) => (event.type === 'checkpoint' ? [event.checkpoint] : []));
+    expect(positions.map(({ step, epoch, batch }) => [step, epoch, batch])).toEqual([
+      [0, 1, 0],
+      [6, 2, 0],
+      [12, 3, 0],
+    ]);
+  });
+
+  test('a stop signal ends after the step under way, with a checkpoint', async () => {
+    const controller = new AbortController();
+    const types: string[] = [];
+    for await (const event of train({ description: describeRun(), data, backend, signal: controller.signal })) {
+      types.push(event.type);
+      if (event.type === 'step' && event.step === 2) controller.abort();
+    }
+    expect(types).toEqual(['start', 'checkpoint', 'step', 'step', 'checkpoint', 'stopped']);
+  });
+
+  test('checkpoints come every so many steps', async () => {
+    const events = await collect({ checkpointEvery: 2 });
+    const steps = events.flatMap((event) => (event.type === 'checkpoint' ? [event.checkpoint.step] : []));
+    expect(steps).toEqual([0, 2, 4, 6, 8, 10, 12]);
+  });
+});
+
+describe('refusals', () => {
+  test.each(['32-32-32', '1-2-4'])(
+    'a training of %s that diverges stops with step, tensor and advice',
+    async (bits) => {
+      const run = describeRun({ schedule: { name: 'constant', learningRate: 1e38 } });
+      const description = { ...run, network: { ...run.network, bits } };
+      await expect(collect({ description })).rejects.toThrow(/diverged at step \d+: \S+ holds .+ --lr/);
+    },
+  );
+
+  test('a batch that is larger than the data', async () => {
+    await expect(collect({ description: describeRun({ batch: 300 }) })).rejects.toThrow(
+      /a batch of 300 is more than the set's 200/,
+    );
+  });
+
+  test('a checkpoint of another network names the tensor', async () => {
+    const events = await collect({ description: describeRun({ epochs: 1 }) });
+    const saved = events.find((event) => event.type === 'checkpoint')!;
+    const { 'conv2/filter': _, ...tensors } = saved.checkpoint.tensors;
+    await expect(collect({ checkpoint: { ...saved.checkpoint, tensors } })).rejects.toThrow(
+      /another network: it has no 'conv2\/filter'/,
+    );
+  });
+});
