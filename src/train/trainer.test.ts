@@ -81,7 +81,7 @@ describe('refusals', () => {
     async (bits) => {
       const run = describeRun({ schedule: { name: 'constant', learningRate: 1e38 } });
       const description = { ...run, network: { ...run.network, bits } };
-      await expect(collect({ description })).rejects.toThrow(/diverged at step \d+: \S+ holds .+ --lr/);
+      await expect(collect({ description })).rejects.toThrow(/diverged at step \d+: \S+ holds .+--lr/);
     },
   );
 

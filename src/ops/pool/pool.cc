@@ -5,18 +5,14 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** Row `oh` of one sample's output. A tap wins only when it is larger, so the first maximum stays. */
+/** Row `oh` of one sample's output. The first tap inside the image starts; another wins only when it is larger. */
 template <class T>
-inline void MaxPoolRow(const MaxPoolParams& p, const T* x, int oh, T* y, uint8_t* index, T lowest) {
+inline void MaxPoolRow(const MaxPoolParams& p, const T* x, int oh, T* y, uint8_t* index) {
   const int channels = p.channels;
   for (int ow = 0; ow < p.outWidth; ++ow) {
     T* __restrict best = y + static_cast<ptrdiff_t>(ow) * channels;
     uint8_t* __restrict at = index + static_cast<ptrdiff_t>(ow) * channels;
     bool isFirst = true;
-    for (int c = 0; c < channels; ++c) {
-      best[c] = lowest;
-      at[c] = 0;
-    }
     for (int i = 0; i < p.size; ++i) {
       const int h = oh * p.stride + i - p.padTop;
       if (h < 0 || h >= p.height) continue;
@@ -25,8 +21,7 @@ inline void MaxPoolRow(const MaxPoolParams& p, const T* x, int oh, T* y, uint8_t
         if (w < 0 || w >= p.width) continue;
         const T* __restrict v = x + (static_cast<ptrdiff_t>(h) * p.width + w) * channels;
         const uint8_t tap = static_cast<uint8_t>(i * p.size + j);
-        if (isFirst && sizeof(T) == 1) {
-          // Every level is larger than nothing; no level is smaller than 0.
+        if (isFirst) {
           for (int c = 0; c < channels; ++c) {
             best[c] = v[c];
             at[c] = tap;
@@ -54,9 +49,9 @@ void MaxPool(const MaxPoolParams& p, const MaxPoolBuffers& b, Pool& pool) {
       const int oh = i % p.outHeight;
       uint8_t* index = b.index.u8() + i * row;
       if (p.isReal) {
-        MaxPoolRow<float>(p, b.x.f32() + sample * image, oh, b.y.f32() + i * row, index, -__builtin_inff());
+        MaxPoolRow<float>(p, b.x.f32() + sample * image, oh, b.y.f32() + i * row, index);
       } else {
-        MaxPoolRow<uint8_t>(p, b.x.u8() + sample * image, oh, b.y.u8() + i * row, index, 0);
+        MaxPoolRow<uint8_t>(p, b.x.u8() + sample * image, oh, b.y.u8() + i * row, index);
       }
     }
   });

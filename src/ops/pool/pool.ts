@@ -63,8 +63,8 @@ export const maxPool = defineOp({
       for (let oh = 0; oh < p.outHeight; oh++)
         for (let ow = 0; ow < p.outWidth; ow++)
           for (let c = 0; c < p.channels; c++) {
-            let best = Number.NEGATIVE_INFINITY;
-            let at = 0;
+            let best = 0;
+            let at = -1;
             for (let i = 0; i < p.size; i++) {
               const h = oh * p.stride + i - p.padTop;
               if (h < 0 || h >= p.height) continue;
@@ -72,7 +72,7 @@ export const maxPool = defineOp({
                 const w = ow * p.stride + j - p.padLeft;
                 if (w < 0 || w >= p.width) continue;
                 const v = x![((n * p.height + h) * p.width + w) * p.channels + c]!;
-                if (v > best) {
+                if (at < 0 || v > best) {
                   best = v;
                   at = i * p.size + j;
                 }
