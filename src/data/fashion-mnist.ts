@@ -7,5 +7,5 @@ export const fashionMnist = mnistKind({
   classes: ['T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot'],
   source: 'Xiao, Rasul, Vollgraf 2017, https://github.com/zalandoresearch/fashion-mnist, MIT licence',
   isFashion: true,
-  augmentation: { cropPadding: 2, flip: true },
+  augmentation: { cropPadding: 0, flip: false },
 });
