@@ -74,16 +74,18 @@ describe('RunLock', () => {
     expect(existsSync(lock)).toBe(true);
   });
 
-  it.each(['', '{"pid":1', '{"pid":"1"}', 'null'])(
-    'waits for a lock that is being written, not for a torn one: %j',
-    (text) => {
-      writeFileSync(lock, text);
-      expect(() => new RunLock(run)).toThrow('in use by a training that is just starting');
-      const minuteAgo = new Date(Date.now() - 60_000);
-      utimesSync(lock, minuteAgo, minuteAgo);
-      new RunLock(run).release();
-    },
-  );
+  it.each([
+    '',
+    '{"pid":1',
+    '{"pid":"1"}',
+    'null',
+  ])('waits for a lock that is being written, not for a torn one: %j', (text) => {
+    writeFileSync(lock, text);
+    expect(() => new RunLock(run)).toThrow('in use by a training that is just starting');
+    const minuteAgo = new Date(Date.now() - 60_000);
+    utimesSync(lock, minuteAgo, minuteAgo);
+    new RunLock(run).release();
+  });
 
   it('says what to do about a takeover that never ended', () => {
     writeLock({ pid: deadPid() });

@@ -76,14 +76,14 @@ describe('events', () => {
 });
 
 describe('refusals', () => {
-  test.each(['32-32-32', '1-2-4'])(
-    'a training of %s that diverges stops with step, tensor and advice',
-    async (bits) => {
-      const run = describeRun({ schedule: { name: 'constant', learningRate: 1e38 } });
-      const description = { ...run, network: { ...run.network, bits } };
-      await expect(collect({ description })).rejects.toThrow(/diverged at step \d+: \S+ holds .+--lr/);
-    },
-  );
+  test.each([
+    '32-32-32',
+    '1-2-4',
+  ])('a training of %s that diverges stops with step, tensor and advice', async (bits) => {
+    const run = describeRun({ schedule: { name: 'constant', learningRate: 1e38 } });
+    const description = { ...run, network: { ...run.network, bits } };
+    await expect(collect({ description })).rejects.toThrow(/diverged at step \d+: \S+ holds .+--lr/);
+  });
 
   test('a batch that is larger than the data', async () => {
     await expect(collect({ description: describeRun({ batch: 300 }) })).rejects.toThrow(
