@@ -55,6 +55,15 @@ export interface Checkpoint {
   readonly history: History;
 }
 
+/** A checkpoint with tensors of its own. (structuredClone would not do: it shares what lies in shared memory.) */
+export function copyCheckpoint(checkpoint: Checkpoint): Checkpoint {
+  const copies = Object.entries(checkpoint.tensors).map(([name, { shape, data }]) => [
+    name,
+    { shape, data: data.slice() },
+  ]);
+  return { ...checkpoint, tensors: Object.fromEntries(copies) as Checkpoint['tensors'] };
+}
+
 /** Deterministic bytes. Throws a SubbitError when a number in the state is not finite, as JSON would make it null. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array<ArrayBuffer> {
   const { step, epoch, batch, seed, network, history } = checkpoint;

@@ -1,7 +1,7 @@
 /** subbit/train: the trainer and what it keeps. */
 export { type OptimizerOptions, optimizers } from '../optim/optimizers.js';
 export { learningRateAt, type ScheduleOptions, schedules } from '../optim/schedules.js';
-export { type Checkpoint, findNewest, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
+export { type Checkpoint, copyCheckpoint, findNewest, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 export type { RunDescription, TrainingConfig } from './config.js';
 export { type EvaluationResult, evaluateAll } from './evaluate.js';
 export { type FitOptions, fit, Model, type ModelOptions, type Prediction } from './model.js';

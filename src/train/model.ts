@@ -6,7 +6,7 @@ import { presets } from '../nn/models/index.js';
 import { defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
-import type { Checkpoint } from './checkpoint.js';
+import { type Checkpoint, copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
 import { type EvaluationResult, evaluateAll } from './evaluate.js';
 import { EvaluationSession } from './session.js';
@@ -120,7 +120,7 @@ export async function fit(presetName: string, data: Dataset, options: FitOptions
   let trained: Checkpoint | undefined;
   for await (const event of train({ description, data: prepared, backend })) {
     // The tensors are live memory that ends with the training.
-    if (event.type === 'checkpoint') trained = structuredClone(event.checkpoint);
+    if (event.type === 'checkpoint') trained = copyCheckpoint(event.checkpoint);
     onEvent?.(event);
   }
   return new Model(backend, trained!);

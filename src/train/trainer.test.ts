@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { openBackend } from '../backends/index.js';
+import { backends, openBackend } from '../backends/index.js';
 import type { Backend } from '../core/backend.js';
 import { type Dataset, type ImageSet, openData } from '../data/index.js';
+import { copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
+import { fit } from './model.js';
 import { type TrainEvent, train } from './trainer.js';
 
 let backend: Backend;
@@ -40,7 +42,7 @@ async function collect(options: Partial<Parameters<typeof train>[0]> = {}): Prom
   const events: TrainEvent[] = [];
   for await (const event of train({ description: describeRun(), data, backend, ...options })) {
     // Checkpoints hold live memory.
-    events.push(event.type === 'checkpoint' ? structuredClone(event) : event);
+    events.push(event.type === 'checkpoint' ? { ...event, checkpoint: copyCheckpoint(event.checkpoint) } : event);
   }
   return events;
 }
@@ -73,6 +75,20 @@ describe('events', () => {
     const steps = events.flatMap((event) => (event.type === 'checkpoint' ? [event.checkpoint.step] : []));
     expect(steps).toEqual([0, 2, 4, 6, 8, 10, 12]);
   });
+});
+
+test.each(['native', 'wasm'] as const)('a network that fit trained on %s keeps its weights', async (name) => {
+  if (!(await backends[name].isBuilt())) return;
+  const own = await openBackend({ backend: name, threads: 2 });
+  const accuracies: number[] = [];
+  const model = await fit('digits', data, {
+    epochs: 3,
+    backend: own,
+    onEvent: (event) => event.type === 'epoch' && accuracies.push(event.testAccuracy),
+  });
+  expect((await model.evaluate(data.test)).accuracy).toBe(accuracies.at(-1));
+  model.dispose();
+  own.dispose();
 });
 
 describe('refusals', () => {
