@@ -77,8 +77,8 @@ describe('events', () => {
   });
 });
 
-test.each(['native', 'wasm'] as const)('a network that fit trained on %s keeps its weights', async (name) => {
-  if (!(await backends[name].isBuilt())) return;
+test.for(['native', 'wasm'] as const)('a network that fit trained on %s keeps its weights', async (name, { skip }) => {
+  skip((await backends[name].isas()).length === 0, `${name} is not built`);
   const own = await openBackend({ backend: name, threads: 2 });
   const accuracies: number[] = [];
   const model = await fit('digits', data, {
