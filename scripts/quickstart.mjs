@@ -27,7 +27,7 @@ test accuracy ${finalAccuracy.toFixed(4)} on 360 digits it has not seen, after $
 size ${(predictedBytes / 1000).toFixed(1)} KB packed, ${(float32Bytes / 1000).toFixed(1)} KB as float32 (${(float32Bytes / predictedBytes).toFixed(1)}x)
 
 what to try next:
-  npx subbit inspect ${run}                     its layers: bits, bytes, multiply-accumulates
-  npx subbit train digits --bits 2-2-4          other bits
-  npx subbit train --help                       all options; data sets: npx subbit data list
-  npx subbit train resnet20 --data DIR --bits 1-2-4    CIFAR-10 (the binary version, unpacked in DIR)`);
+  npx subbit inspect ${run}                       its layers: bits, bytes, multiply-accumulates
+  npx subbit train digits --bits 2-2-4                     other bits
+  npx subbit train resnet20 --data DIR --bits 1-2-4        CIFAR-10 (the binary version, unpacked in DIR)
+  npx subbit train --help                                  all options; data sets: npx subbit data list`);

@@ -156,6 +156,12 @@ describe('errors are one line with an exit code', () => {
     { name: 'no data', args: ['train', 'resnet20'], status: 2, message: /--data/ },
     { name: 'missing folder', args: ['train', 'resnet20', '--data', './nowhere'], status: 2, message: /nowhere/ },
     { name: 'existing run', args: ['train', 'digits', '--out', run], status: 2, message: /--resume.*--force/ },
+    {
+      name: 'other settings on resume',
+      args: ['train', '--resume', run, '--weight-decay', '1'],
+      status: 2,
+      message: /leave out --weight-decay/,
+    },
     { name: 'missing run', args: ['eval', 'no-run'], status: 2, message: /no run 'no-run'/ },
     { name: 'unknown backend', args: ['eval', run, '--backend', 'natve'], status: 2, message: /did you mean 'native'/ },
     {

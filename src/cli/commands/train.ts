@@ -1,4 +1,5 @@
 /** subbit train: trains a preset, or continues a run. */
+import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
 import type { Backend } from '../../core/backend.js';
 import { type Dataset, openData, prepareDataset } from '../../data/index.js';
@@ -74,12 +75,23 @@ export const trainCommand: CliCommand = {
   },
 };
 
-async function trainOrResume(preset: string | undefined, options: TrainCommandOptions): Promise<void> {
+/** Options that do not change what a run computes, and so may differ when it goes on. */
+const resumeOptions: ReadonlySet<string> = new Set(['resume', 'out', 'backend', 'threads', 'checkpointEvery', 'json']);
+
+async function trainOrResume(preset: string | undefined, options: TrainCommandOptions, parser: Parser): Promise<void> {
   const output = createOutput(options.json ?? false);
   const { resume } = options;
   if (resume !== undefined) {
     const path = resume === true ? options.out : resume;
     if (path === undefined) throw new UsageError('--resume needs the folder of the run: --resume RUN');
+    const given = Object.keys(options).filter((name) => parser.getOptionValueSource(name) === 'cli');
+    const refused = given.find((name) => !resumeOptions.has(name));
+    if (preset !== undefined || refused !== undefined) {
+      const what = preset ?? `--${refused!.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      throw new UsageError(
+        `a resumed run keeps its own settings; leave out ${what}, or start a new run with --init ${path}`,
+      );
+    }
     return resumeRun(path, options, output);
   }
   if (preset === undefined) throw new UsageError(`train needs a preset: ${Object.keys(presets).join(', ')}`);
