@@ -202,9 +202,12 @@ describe('several processes', () => {
   });
 
   /** A process that says it is ready, evaluates `expression` when its input says so, prints the path or the error, and stays. */
-  function start(expression: string): { child: ChildProcessWithoutNullStreams; line: () => Promise<string> } {
+  function start(
+    module: string,
+    expression: string,
+  ): { child: ChildProcessWithoutNullStreams; line: () => Promise<string> } {
     const code = `
-      import { RunFolder } from ${JSON.stringify(compile(new URL('./run-folder.ts', import.meta.url)))};
+      import { RunFolder } from ${JSON.stringify(module)};
       process.stdin.once('data', () => {
         try { console.log((${expression}).path); } catch (error) { console.log(error.name + ': ' + error.message); }
       });
@@ -215,7 +218,9 @@ describe('several processes', () => {
   }
 
   async function together(count: number, expression: string): Promise<string[]> {
-    const all = Array.from({ length: count }, () => start(expression));
+    // Once, before any process starts: one that reads a file while it is written again would die.
+    const module = compile(new URL('./run-folder.ts', import.meta.url));
+    const all = Array.from({ length: count }, () => start(module, expression));
     await Promise.all(all.map(({ line }) => line()));
     const lines = all.map(({ line }) => line());
     for (const { child } of all) child.stdin.write('go');
