@@ -30,6 +30,7 @@ struct Tensor {
   SUBBIT_INLINE float* f32() const { return static_cast<float*>(data); }
   SUBBIT_INLINE double* f64() const { return static_cast<double*>(data); }
   SUBBIT_INLINE uint8_t* u8() const { return static_cast<uint8_t*>(data); }
+  SUBBIT_INLINE int16_t* i16() const { return static_cast<int16_t*>(data); }
   SUBBIT_INLINE int32_t* i32() const { return static_cast<int32_t*>(data); }
 };
 

@@ -1,12 +1,14 @@
 /**
- * A graph made ready to run on a backend: dead nodes left out, memory planned, one list of calls over fixed buffers. The host
- * writes inputs and reads outputs through typed arrays over that memory; a run allocates nothing.
+ * A graph made ready to run on a backend: dead nodes left out, what depends on constants alone computed, memory planned, one
+ * list of calls over fixed buffers. The host writes inputs and reads outputs through typed arrays over that memory; a run
+ * allocates nothing.
  */
 import type { Backend, Call, Memory, Program, TensorPlace } from '../core/backend.js';
 import type { Graph, Node, Value, Variable } from '../core/graph.js';
-import { arrayOf, bytesOf, describe, type TypedArray } from '../core/tensor.js';
+import { arrayOf, bytesOf, describe, type TensorType, type TypedArray } from '../core/tensor.js';
 import { planMemory, storageOf } from '../passes/plan-memory.js';
 import { prune } from '../passes/prune.js';
+import { splitConstant } from '../passes/split-constant.js';
 import { SubbitError } from '../util/errors.js';
 
 /** Variables live outside the plans, so that a training and an evaluation plan share them. */
@@ -62,11 +64,16 @@ export interface CompileOptions {
   readonly keepAll?: boolean;
 }
 
+function packParams(node: Node): Call['params'] {
+  const types = node.inputs.map((value) => value?.type);
+  return node.op.pack(types, node.attributes);
+}
+
 export class Plan {
   readonly backend: Backend;
   /** The nodes behind the calls, in order. */
   readonly nodes: readonly Node[];
-  /** Bytes of memory for inputs and intermediate tensors (variables not counted). */
+  /** Bytes of memory for inputs, constants and intermediate tensors (variables not counted). */
   readonly bytes: number;
   readonly #program: Program;
   readonly #memories: Memory[];
@@ -74,35 +81,27 @@ export class Plan {
 
   constructor(graph: Graph, variables: Variables, options: CompileOptions = {}) {
     this.backend = variables.backend;
-    const needed = prune(graph);
-    const packed = needed.map((node) =>
-      node.op.pack(
-        node.inputs.map((value) => value?.type),
-        node.attributes,
-      ),
-    );
-    const scratchBytes = needed.map((node, i) => node.op.scratchBytes?.(packed[i]!) ?? 0);
-    const kept = options.keepAll ? needed.flatMap((node) => node.outputs) : [...graph.outputs.values()];
-    const memoryPlan = planMemory(needed, kept, scratchBytes);
+    const { once, running, kept: constants, passing } = splitConstant(graph, prune(graph));
+    const packed = running.map(packParams);
+    const scratchBytes = running.map((node, i) => node.op.scratchBytes?.(packed[i]!) ?? 0);
+    const kept = options.keepAll ? running.flatMap((node) => node.outputs) : [...graph.outputs.values()];
+    const memoryPlan = planMemory(running, kept, scratchBytes);
     const arena = this.backend.allocate(Math.max(memoryPlan.bytes, 64));
     this.#memories = [arena];
-
     const sources = new Map<Value, TensorPlace>();
     for (const variable of graph.variables.values()) sources.set(variable.value, variables.place(variable));
-    for (const value of graph.inputs.values()) {
-      const memory = this.backend.allocate(bytesOf(value.type));
-      this.#memories.push(memory);
-      sources.set(value, { memory, byteOffset: 0, type: value.type });
-    }
+    for (const value of [...graph.inputs.values(), ...constants]) sources.set(value, this.#allocate(value));
+    for (const [value, data] of graph.constants) if (constants.has(value)) viewOf(sources.get(value)!).set(data);
+    if (once.length > 0) this.#runOnce(once, passing, sources, graph);
+
     const placeOf = (value: Value): TensorPlace => {
       const source = sources.get(storageOf(value));
       if (source !== undefined) return { ...source, type: value.type };
       return { memory: arena, byteOffset: memoryPlan.offsets.get(value)!, type: value.type };
     };
-
     const calls: Call[] = [];
     const nodes: Node[] = [];
-    for (const [i, node] of needed.entries()) {
+    for (const [i, node] of running.entries()) {
       if (node.op.isAlias) continue;
       const buffers = [...node.inputs, ...node.outputs].map((value) => value && placeOf(value));
       const scratch = memoryPlan.scratch.get(i);
@@ -115,10 +114,56 @@ export class Plan {
     this.nodes = nodes;
     this.#program = this.backend.prepare(calls);
     this.bytes = this.#memories.reduce((sum, memory) => sum + memory.bytes, 0);
-
     for (const [name, value] of graph.inputs) this.#views.set(name, viewOf(placeOf(value)));
     for (const [name, value] of graph.outputs) this.#views.set(name, viewOf(placeOf(value)));
     if (options.keepAll) for (const value of kept) this.#views.set(value.name, viewOf(placeOf(value)));
+  }
+
+  /** Memory of its own for a value, until the plan goes. */
+  #allocate(value: Value): TensorPlace {
+    const memory = this.backend.allocate(bytesOf(value.type));
+    this.#memories.push(memory);
+    return { memory, byteOffset: 0, type: value.type };
+  }
+
+  /** Runs the nodes that depend on constants alone; what no run reads is freed again. */
+  #runOnce(
+    nodes: readonly Node[],
+    passing: ReadonlySet<Value>,
+    sources: ReadonlyMap<Value, TensorPlace>,
+    graph: Graph,
+  ): void {
+    const places = new Map(sources);
+    const memories: Memory[] = [];
+    const temporary = (bytes: number): Memory => {
+      const memory = this.backend.allocate(bytes);
+      memories.push(memory);
+      return memory;
+    };
+    for (const value of passing) {
+      const place = { memory: temporary(bytesOf(value.type)), byteOffset: 0, type: value.type };
+      places.set(value, place);
+      const data = graph.constants.get(value);
+      if (data !== undefined) viewOf(place).set(data);
+    }
+    const calls = nodes
+      .filter((node) => !node.op.isAlias)
+      .map((node): Call => {
+        const params = packParams(node);
+        const buffers = [...node.inputs, ...node.outputs].map(
+          (value) => value && { ...places.get(storageOf(value))!, type: value.type },
+        );
+        const scratchBytes = node.op.scratchBytes?.(params) ?? 0;
+        if (scratchBytes > 0) {
+          const type: TensorType = { dtype: 'u8', shape: [scratchBytes] };
+          buffers.push({ memory: temporary(scratchBytes), byteOffset: 0, type });
+        }
+        return { op: node.op, params, buffers };
+      });
+    const program = this.backend.prepare(calls);
+    program.run();
+    program.dispose();
+    for (const memory of memories) this.backend.free(memory);
   }
 
   /** The memory of an input or output (with `keepAll`, of any tensor) by name. */

@@ -2,7 +2,7 @@
  * The graph: typed nodes with static shapes and named variables, in execution order. Training, inference, export and
  * inspection all read it.
  *
- * A Value is the result of a node, an input (written by the host before a run) or a variable (lives across runs). A
+ * A Value is the result of a node, an input (written by the host before a run), a variable (lives across runs) or a constant. A
  * quantized value may carry its dynamic `scale`, another value, so that code which builds a network handles one thing.
  */
 import { SubbitError } from '../util/errors.js';
@@ -15,7 +15,7 @@ export interface Value {
   readonly type: TensorType;
   /** The f32 tensor that multiplies step * integer; only on quantized values. */
   readonly scale?: Value;
-  /** The node that computes it; absent on inputs and variables. */
+  /** The node that computes it; absent on inputs, variables and constants. */
   readonly node?: Node;
 }
 
@@ -42,6 +42,8 @@ export class Graph {
   readonly nodes: Node[] = [];
   readonly inputs: Map<string, Value> = new Map();
   readonly variables: Map<string, Variable> = new Map();
+  /** Values that never change, with their contents. */
+  readonly constants: Map<Value, TypedArray> = new Map();
   readonly outputs: Map<string, Value> = new Map();
   #nextId = 0;
 
@@ -68,6 +70,13 @@ export class Graph {
       initialize: options.initialize ?? (() => {}),
       decay: options.decay ?? 0,
     });
+    return value;
+  }
+
+  /** A tensor whose contents are known now and stay; a plan computes what depends on constants alone once. */
+  constant(name: string, type: TensorType, data: TypedArray): Value {
+    const value: Value = { id: this.#nextId++, name, type };
+    this.constants.set(value, data);
     return value;
   }
 

@@ -6,19 +6,20 @@
  *
  *     levels     integer = q - zeroPoint       activations, image bytes
  *     bipolar    integer = 2 q - max           weights and gradients: -max, -max + 2, .., max (max = 1: -1 and +1)
+ *     integer    integer = q                   deployed networks: i16 weights, i32 accumulators and residual streams
  *     real       = integer * step [* scale]    step is known when the graph is built; scale is a tensor where it is not
  *
  * bipolar has no zero for odd `max`, so padding (integer 0, real 0) cannot be written as a level; kernels handle it.
  */
 import { SubbitError } from '../util/errors.js';
 
-export type DType = 'f32' | 'u8' | 'i32';
+export type DType = 'f32' | 'u8' | 'i16' | 'i32';
 
 export type Shape = readonly number[];
 
 export interface Encoding {
-  readonly kind: 'levels' | 'bipolar';
-  /** The largest level, 1 .. 255 (2^bits - 1). */
+  readonly kind: 'levels' | 'bipolar' | 'integer';
+  /** The largest level, 1 .. 255 (2^bits - 1). Of `integer`: a bound of the absolute value, below 2^31 (i16: 2^15). */
   readonly max: number;
   /** Real units per integer. */
   readonly step: number;
@@ -31,13 +32,13 @@ export interface Encoding {
 export interface TensorType {
   readonly dtype: DType;
   readonly shape: Shape;
-  /** Present on quantized tensors (dtype u8) and only there. */
+  /** Present on quantized tensors: u8 (levels, bipolar), i16 and i32 (integer). */
   readonly encoding?: Encoding;
 }
 
-export type TypedArray = Float32Array | Uint8Array | Int32Array;
+export type TypedArray = Float32Array | Uint8Array | Int16Array | Int32Array;
 
-const arrayConstructors = { f32: Float32Array, u8: Uint8Array, i32: Int32Array } as const;
+const arrayConstructors = { f32: Float32Array, u8: Uint8Array, i16: Int16Array, i32: Int32Array } as const;
 
 export function sizeOf(shape: Shape): number {
   return shape.reduce((product, extent) => product * extent, 1);
@@ -64,6 +65,19 @@ export function quantized(shape: Shape, encoding: Encoding): TensorType {
     throw new SubbitError(`an encoding's largest level must be an integer in 1..255, not ${encoding.max}`);
   }
   return { dtype: 'u8', shape, encoding };
+}
+
+/** A tensor of integers as they are; `max` bounds their absolute value. Throws when the type cannot hold them. */
+export function integer(shape: Shape, max: number, options: { dtype?: 'i16' | 'i32'; step?: number } = {}): TensorType {
+  const { dtype = 'i32', step = 1 } = options;
+  const limit = dtype === 'i16' ? 2 ** 15 : 2 ** 31;
+  if (!(max >= 0 && max < limit)) throw new SubbitError(`integers up to ${max} do not fit ${dtype}`);
+  return { dtype, shape, encoding: { kind: 'integer', max, step } };
+}
+
+/** The largest absolute value of a quantized tensor's integers. */
+export function largestInteger({ kind, max, zeroPoints = [0] }: Encoding): number {
+  return kind === 'levels' ? Math.max(...zeroPoints.map((point) => Math.max(point, max - point))) : max;
 }
 
 /** The largest level of `bits` bits: 2^bits - 1. */
@@ -95,6 +109,7 @@ export function operandOf(type: TensorType): Operand {
     const max = encoding.max;
     return { isReal: false, multiplier: 2, offset: [max, max, max, max] };
   }
+  if (encoding.kind === 'integer') return { isReal: false, multiplier: 1, offset: [0, 0, 0, 0] };
   const points = encoding.zeroPoints ?? [0];
   const at = (c: number): number => points[points.length === 1 ? 0 : c] ?? 0;
   return { isReal: false, multiplier: 1, offset: [at(0), at(1), at(2), at(3)] };

@@ -5,6 +5,8 @@ import { batchNormCases } from './batch-norm/batch-norm.cases.js';
 import { conv2dCases } from './conv2d/conv2d.cases.js';
 import { dropoutCases } from './dropout/dropout.cases.js';
 import { elementwiseCases } from './elementwise/elementwise.cases.js';
+import { integerCases } from './integer/integer.cases.js';
+import { integerConv2dCases } from './integer-conv2d/integer-conv2d.cases.js';
 import { optimizerCases } from './optimizer/optimizer.cases.js';
 import { poolCases } from './pool/pool.cases.js';
 import { quantizeCases } from './quantize/quantize.cases.js';
@@ -13,6 +15,8 @@ import { softmaxCases } from './softmax/softmax.cases.js';
 
 export const cases: readonly OpCase[] = [
   ...conv2dCases,
+  ...integerConv2dCases,
+  ...integerCases,
   ...elementwiseCases,
   ...activationCases,
   ...batchNormCases,

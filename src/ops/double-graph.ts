@@ -9,7 +9,7 @@ import { real, sizeOf, type TensorType, type TypedArray } from '../core/tensor.j
 import { Philox } from '../util/philox.js';
 import { gradients } from './gradients.js';
 
-export type Data = Float64Array | Uint8Array | Int32Array;
+export type Data = Float64Array | Uint8Array | Int16Array | Int32Array;
 export type Contents = Map<Value, Data>;
 
 /** Runs `body` without rounding to float32. */
@@ -24,7 +24,7 @@ export function inDouble<T>(body: () => T): T {
 }
 
 function emptyOf(type: TensorType): Data {
-  const arrays = { f32: Float64Array, u8: Uint8Array, i32: Int32Array };
+  const arrays = { f32: Float64Array, u8: Uint8Array, i16: Int16Array, i32: Int32Array };
   return new arrays[type.dtype](sizeOf(type.shape));
 }
 

@@ -1,4 +1,7 @@
-/** The list of operations. A new one is a folder here and a line below; its place in the list is its code in the kernels. */
+/**
+ * The list of operations: those of the runtime (runtime.ts) first, then those of training. A new one is a folder here and a line
+ * below; its place in the list is its code in the kernels.
+ */
 import type { AnyOp } from '../core/op.js';
 import { activate, activateGradient } from './activation/activation.js';
 import {
@@ -10,23 +13,24 @@ import {
 } from './batch-norm/batch-norm.js';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d/conv2d.js';
 import { dropout } from './dropout/dropout.js';
-import { add, addBias, fill, reshape, sumRows } from './elementwise/elementwise.js';
+import { add, addBias, fill, sumRows } from './elementwise/elementwise.js';
 import { adamStep, sgdStep } from './optimizer/optimizer.js';
 import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
 import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './quantize/weights.js';
-import { strideShortcut, strideShortcutGradient } from './shortcut/shortcut.js';
+import { runtimeOps } from './runtime.js';
+import { strideShortcutGradient } from './shortcut/shortcut.js';
 import { softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax/softmax.js';
 
 const list: readonly AnyOp[] = [
+  ...Object.values(runtimeOps),
   conv2d,
   conv2dInputGradient,
   conv2dFilterGradient,
   add,
   addBias,
   sumRows,
-  reshape,
   fill,
   activate,
   activateGradient,
@@ -49,7 +53,6 @@ const list: readonly AnyOp[] = [
   maxPoolGradient,
   globalAveragePool,
   globalAveragePoolGradient,
-  strideShortcut,
   strideShortcutGradient,
   dropout,
   softmaxCrossEntropy,

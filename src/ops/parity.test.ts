@@ -90,8 +90,9 @@ function runOn(backend: Backend, testCase: OpCase): Record<string, TypedArray> {
   return Object.fromEntries(results.map((slot) => [slot, contents[slot]!]));
 }
 
-function bitsOf(data: TypedArray): Uint8Array | Uint32Array {
-  return data instanceof Uint8Array ? data : new Uint32Array(data.buffer, data.byteOffset, data.length);
+/** Integers as they are, floats as their bits. */
+function bitsOf(data: TypedArray): ArrayLike<number> {
+  return data instanceof Float32Array ? new Uint32Array(data.buffer, data.byteOffset, data.length) : data;
 }
 
 /** All NaNs count as one. */

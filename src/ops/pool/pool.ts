@@ -2,8 +2,8 @@
  * Pooling. Max-pool works on real numbers and on levels alike (quantization is monotone: paper 2.8, eq. 15) and keeps the
  * position of each window's first maximum, one byte, for the gradient. Padding never wins.
  */
-import { defineOp, type InputTypes } from '../../core/op.js';
-import { describe, real, type Shape, sizeOf } from '../../core/tensor.js';
+import { defineOp, type InputTypes, type ParamValues } from '../../core/op.js';
+import { describe, real, type Shape, sizeOf, type TensorType, type TypedArray } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { requireReal } from '../elementwise/elementwise.js';
 
@@ -16,7 +16,7 @@ export interface MaxPoolAttributes {
   readonly outWidth: number;
 }
 
-const poolParams = {
+export const poolParams = {
   batch: 'i32',
   height: 'i32',
   width: 'i32',
@@ -29,9 +29,34 @@ const poolParams = {
   padLeft: 'i32',
 } as const;
 
-function poolParamsOf(x: Shape, { size, stride, padTop, padLeft, outHeight, outWidth }: MaxPoolAttributes) {
+export function poolParamsOf(x: Shape, { size, stride, padTop, padLeft, outHeight, outWidth }: MaxPoolAttributes) {
   const [batch, height, width, channels] = x as [number, number, number, number];
   return { batch, height, width, channels, outHeight, outWidth, size, stride, padTop, padLeft };
+}
+
+/** The output's shape. Throws when the window does not fit. */
+export function poolShape(
+  x: TensorType,
+  { size, stride, padTop, padLeft, outHeight, outWidth }: MaxPoolAttributes,
+): Shape {
+  if (x.shape.length !== 4) throw new SubbitError(`needs an NHWC image, not ${describe(x)}`);
+  const [batch, height, width, channels] = x.shape as [number, number, number, number];
+  // The index of a window's maximum is one byte.
+  if (!(Number.isInteger(size) && size >= 1 && size <= 15))
+    throw new SubbitError(`the window must be 1 to 15 wide, not ${size}`);
+  if (!(Number.isSafeInteger(stride) && stride >= 1))
+    throw new SubbitError(`stride must be a positive integer, not ${stride}`);
+  const fits = (out: number, pad: number, extent: number): boolean =>
+    Number.isSafeInteger(out) &&
+    Number.isSafeInteger(pad) &&
+    out >= 1 &&
+    pad >= 0 &&
+    pad < size &&
+    (out - 1) * stride - pad < extent;
+  if (!fits(outHeight, padTop, height) || !fits(outWidth, padLeft, width)) {
+    throw new SubbitError(`a ${size}x${size} window with stride ${stride} does not fit a ${height}x${width} image`);
+  }
+  return [batch, outHeight, outWidth, channels];
 }
 
 export const maxPool = defineOp({
@@ -39,17 +64,8 @@ export const maxPool = defineOp({
   inputs: ['x'],
   outputs: ['y', 'index'],
   infer([x]: InputTypes, attributes: MaxPoolAttributes) {
-    if (x!.shape.length !== 4 || x!.dtype === 'i32') throw new SubbitError(`needs an NHWC image, not ${describe(x!)}`);
-    const [batch, height, width, channels] = x!.shape as [number, number, number, number];
-    const { size, stride, padTop, padLeft, outHeight, outWidth } = attributes;
-    // The index of a window's maximum is one byte.
-    if (!(size >= 1 && size <= 15)) throw new SubbitError(`the window must be 1 to 15 wide, not ${size}`);
-    const fits = (out: number, pad: number, extent: number): boolean =>
-      out >= 1 && pad < size && (out - 1) * stride - pad < extent;
-    if (!fits(outHeight, padTop, height) || !fits(outWidth, padLeft, width)) {
-      throw new SubbitError(`a ${size}x${size} window with stride ${stride} does not fit a ${height}x${width} image`);
-    }
-    const shape = [batch, outHeight, outWidth, channels];
+    if (x!.dtype === 'i32') throw new SubbitError(`needs real numbers or levels, not ${describe(x!)}`);
+    const shape = poolShape(x!, attributes);
     return [
       { ...x!, shape },
       { dtype: 'u8', shape },
@@ -58,31 +74,42 @@ export const maxPool = defineOp({
   params: { ...poolParams, isReal: 'i32' },
   pack: ([x], attributes) => ({ ...poolParamsOf(x!.shape, attributes), isReal: x!.dtype === 'f32' ? 1 : 0 }),
   reference({ x, y, index }, p) {
-    let out = 0;
-    for (let n = 0; n < p.batch; n++)
-      for (let oh = 0; oh < p.outHeight; oh++)
-        for (let ow = 0; ow < p.outWidth; ow++)
-          for (let c = 0; c < p.channels; c++) {
-            let best = 0;
-            let at = -1;
-            for (let i = 0; i < p.size; i++) {
-              const h = oh * p.stride + i - p.padTop;
-              if (h < 0 || h >= p.height) continue;
-              for (let j = 0; j < p.size; j++) {
-                const w = ow * p.stride + j - p.padLeft;
-                if (w < 0 || w >= p.width) continue;
-                const v = x![((n * p.height + h) * p.width + w) * p.channels + c]!;
-                if (at < 0 || v > best) {
-                  best = v;
-                  at = i * p.size + j;
-                }
-              }
-            }
-            y![out] = best;
-            index![out++] = at;
-          }
+    maxPoolWindows(p, x!, (out, best, at) => {
+      y![out] = best;
+      index![out] = at;
+    });
   },
 });
+
+/** The maximum of each window and the position of its first occurrence, in the order of the output. */
+export function maxPoolWindows(
+  p: ParamValues<typeof poolParams>,
+  x: TypedArray,
+  store: (out: number, best: number, at: number) => void,
+): void {
+  let out = 0;
+  for (let n = 0; n < p.batch; n++)
+    for (let oh = 0; oh < p.outHeight; oh++)
+      for (let ow = 0; ow < p.outWidth; ow++)
+        for (let c = 0; c < p.channels; c++) {
+          let best = 0;
+          let at = -1;
+          for (let i = 0; i < p.size; i++) {
+            const h = oh * p.stride + i - p.padTop;
+            if (h < 0 || h >= p.height) continue;
+            for (let j = 0; j < p.size; j++) {
+              const w = ow * p.stride + j - p.padLeft;
+              if (w < 0 || w >= p.width) continue;
+              const v = x[((n * p.height + h) * p.width + w) * p.channels + c]!;
+              if (at < 0 || v > best) {
+                best = v;
+                at = i * p.size + j;
+              }
+            }
+          }
+          store(out++, best, at);
+        }
+}
 
 export const maxPoolGradient = defineOp({
   name: 'max-pool-gradient',

@@ -1,9 +1,9 @@
 /**
  * The parameter-free shortcut of CIFAR residual networks (He et al. 2016, option A): every stride-th pixel, and zeros for
- * the channels that the wider stage adds after the existing ones.
+ * the channels that the wider stage adds after the existing ones. Real tensors, and the i32 streams of deployed networks.
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
-import { real, type Shape } from '../../core/tensor.js';
+import { describe, real, type Shape } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { requireReal } from '../elementwise/elementwise.js';
 
@@ -33,10 +33,13 @@ export const strideShortcut = defineOp({
   inputs: ['x'],
   outputs: ['y'],
   infer([x]: InputTypes, { stride, channels }: { readonly stride: number; readonly channels: number }) {
-    requireReal(x!);
+    if (x!.dtype !== 'f32' && x!.dtype !== 'i32')
+      throw new SubbitError(`needs a real tensor or i32, not ${describe(x!)}`);
+    if (!(Number.isSafeInteger(stride) && stride >= 1) || !Number.isSafeInteger(channels) || x!.shape.length !== 4)
+      throw new SubbitError(`a shortcut of stride ${stride} to ${channels} channels does not fit ${describe(x!)}`);
     if (channels < x!.shape[3]!)
       throw new SubbitError(`a shortcut cannot drop channels (${x!.shape[3]} to ${channels})`);
-    return [real(shortcutShape(x!.shape, stride, channels))];
+    return [{ ...x!, shape: shortcutShape(x!.shape, stride, channels) }];
   },
   params: shortcutParams,
   pack: ([x], { stride, channels }) => shortcutParamsOf(x!.shape, shortcutShape(x!.shape, stride, channels), stride),

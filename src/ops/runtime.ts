@@ -1,0 +1,25 @@
+/**
+ * The operations of deployed networks, which the inference runtime has and no others. A new one is a line below; its place in
+ * the list is its code in the kernels.
+ */
+import type { AnyOp } from '../core/op.js';
+import { reshape } from './elementwise/elementwise.js';
+import { integerAdd } from './integer/integer-add.js';
+import { integerMaxPool, sumPool } from './integer/integer-pool.js';
+import { rescale } from './integer/rescale.js';
+import { threshold } from './integer/threshold.js';
+import { integerConv2d } from './integer-conv2d/integer-conv2d.js';
+import { strideShortcut } from './shortcut/shortcut.js';
+
+const list: readonly AnyOp[] = [
+  integerConv2d,
+  threshold,
+  rescale,
+  integerAdd,
+  integerMaxPool,
+  sumPool,
+  strideShortcut,
+  reshape,
+];
+
+export const runtimeOps: Readonly<Record<string, AnyOp>> = Object.fromEntries(list.map((op) => [op.name, op]));
