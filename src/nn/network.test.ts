@@ -1,9 +1,12 @@
 /** Presets against the counts of the papers, and what a description may say. */
 import { describe, expect, test } from 'vitest';
-import { describe as describeType, sizeOf } from '../core/tensor.js';
+import { describe as describeType, quantized, sizeOf } from '../core/tensor.js';
 import { UsageError } from '../util/errors.js';
+import { parseBits } from './bits.js';
+import { type ConvOptions, conv } from './layers/index.js';
 import { presets } from './models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription, type NetworkGraph } from './network.js';
+import { Scope } from './scope.js';
 import { type LayerSummary, type NetworkSummary, summarize } from './summary.js';
 
 const classes = Array.from({ length: 10 }, (_, i) => String(i));
@@ -116,6 +119,134 @@ describe('resnet20', () => {
       const max = name === 'stem' ? 255 : name === 'fc' ? undefined : 3;
       expect(inputs[0]!.type.encoding?.max, name).toBe(max);
     }
+  });
+});
+
+describe('resnet18', () => {
+  const imagenet = { preset: 'resnet18', classes: Array.from({ length: 1000 }, (_, i) => String(i)) };
+
+  test('has the weights and multiply-accumulates of its head comment', () => {
+    const summary = summaryOf(imagenet);
+    const sums = new Map<string, { weights: number; macs: number }>();
+    for (const { name, parameters, macs } of withWeights(summary)) {
+      const part = name.endsWith('/shortcut') ? 'shortcuts' : name.split('/')[0]!;
+      const { weights = 0, macs: before = 0 } = sums.get(part) ?? {};
+      sums.set(part, { weights: weights + parameters, macs: before + macs });
+    }
+    expect(Object.fromEntries(sums)).toEqual({
+      stem: { weights: 9_408, macs: 118_013_952 },
+      stage1: { weights: 147_456, macs: 462_422_016 },
+      stage2: { weights: 516_096, macs: 404_619_264 },
+      stage3: { weights: 2_064_384, macs: 404_619_264 },
+      stage4: { weights: 8_257_536, macs: 404_619_264 },
+      shortcuts: { weights: 172_032, macs: 19_267_584 },
+      fc: { weights: 512_000, macs: 512_000 },
+    });
+    expect(withWeights(summary)).toHaveLength(1 + 16 + 3 + 1);
+    expect(weightsOf(summary)).toBe(11_678_912);
+    expect(summary.totals.macs).toBe(1_814_073_344);
+    expect(summary.totals.parameters).toBe(11_678_912 + 7_808 + 1000);
+  });
+
+  test('has another stem for CIFAR', () => {
+    const summary = summaryOf({ preset: 'resnet18-cifar' });
+    expect(withWeights(summary)[0]).toMatchObject({ name: 'stem', outputShape: [32, 32, 64], parameters: 1728 });
+    expect(weightsOf(summary)).toBe(11_164_352);
+    expect(summary.totals.macs).toBe(555_422_720);
+    expect(summary.totals.parameters).toBe(11_164_352 + 7_808 + 10);
+  });
+
+  test.each(['resnet18', 'resnet18-cifar'])('%s halves images as its stages change the channels', (preset) => {
+    const shapes = withWeights(summaryOf({ preset })).map(({ name, outputShape }) => [name, outputShape.join('x')]);
+    const side = preset === 'resnet18' ? 56 : 32;
+    for (const [stage, channels] of [64, 128, 256, 512].entries()) {
+      const shape = `${side / 2 ** stage}x${side / 2 ** stage}x${channels}`;
+      const own = shapes.filter(([name]) => name!.startsWith(`stage${stage + 1}/`));
+      expect(own).toHaveLength(stage === 0 ? 4 : 5);
+      for (const [name, its] of own) expect(its, name).toBe(shape);
+    }
+  });
+
+  test('keeps the residual stream real, and its shortcuts take the levels that conv1 takes', () => {
+    const { graph } = build({ preset: 'resnet18-cifar' });
+    const adds = graph.nodes.filter(({ op }) => op.name === 'add');
+    const convolutions = new Map(graph.nodes.filter(({ op }) => op.name === 'conv2d').map((node) => [node.name, node]));
+    expect(adds).toHaveLength(8);
+    for (const { inputs } of adds) for (const value of inputs) expect(value!.type.dtype).toBe('f32');
+    for (const [name, { inputs }] of convolutions) {
+      const max = name === 'stem' ? 255 : name === 'fc' ? undefined : 3;
+      expect(inputs[0]!.type.encoding?.max, name).toBe(max);
+    }
+    for (const stage of [2, 3, 4]) {
+      const [conv1, shortcut] = ['conv1', 'shortcut'].map((name) => convolutions.get(`stage${stage}/block1/${name}`)!);
+      expect(shortcut!.inputs[0]).toBe(conv1!.inputs[0]);
+      expect(shortcut!.inputs[1]!.type.encoding).toMatchObject({ kind: 'bipolar', max: 1 });
+    }
+  });
+
+  test('refuses different activation bits for conv1 and the shortcut', () => {
+    const bitsOf = { 'stage2/block1/shortcut': '1-4-4' };
+    const refused = () => build({ preset: 'resnet18', bitsOf });
+    expect(refused).toThrow(UsageError);
+    expect(refused).toThrow(
+      'the layers stage2/block1/conv1 and stage2/block1/shortcut share their input, so their activation bits must be the same, not 2 and 4',
+    );
+    const others = summaryOf({ preset: 'resnet18', bitsOf: { 'stage2/block1/shortcut': '8-2-6' } });
+    const shortcut = others.layers.find(({ name }) => name === 'stage2/block1/shortcut');
+    expect(shortcut).toMatchObject({ weightBits: 8, activationBits: 2, gradientBits: 6 });
+  });
+});
+
+describe('a convolution with groups or dilation', () => {
+  function layerOf(options: ConvOptions, shape: readonly [number, number, number] = [9, 9, 12]) {
+    const scope = new Scope({ training: true, seed: 1, bits: parseBits('1-2-4') });
+    const x = scope.graph.input('x', quantized([2, ...shape], { kind: 'levels', max: 3, step: 1 / 3 }));
+    conv('conv', options)(scope, x);
+    const filter = scope.graph.variables.get('conv/filter')!;
+    const data = new Float32Array(sizeOf(filter.value.type.shape));
+    filter.initialize(data);
+    const deviation = Math.sqrt(data.reduce((sum, each) => sum + each ** 2, 0) / data.length);
+    return { summary: summarize(scope.graph).layers[0]!, shape: filter.value.type.shape, deviation };
+  }
+
+  test('has the parameters and multiply-accumulates of one group per output channel', () => {
+    const { summary, shape, deviation } = layerOf({ channels: 300, groups: 3 });
+    expect(shape).toEqual([3, 3, 4, 300]);
+    expect(summary).toMatchObject({
+      outputShape: [9, 9, 300],
+      parameters: 10_800,
+      macs: 81 * 10_800,
+      weightBytes: 1350,
+    });
+    expect(summary.bitOps).toBe(81 * 10_800 * 2);
+    // He: fan-in is that of one group.
+    expect(deviation / Math.sqrt(2 / 36)).toBeCloseTo(1, 1);
+  });
+
+  test('is depthwise when there are as many groups as input channels', () => {
+    const { summary, shape } = layerOf({ channels: 12, groups: 12, stride: 2 });
+    expect(shape).toEqual([3, 3, 1, 12]);
+    expect(summary).toMatchObject({ outputShape: [5, 5, 12], parameters: 108, macs: 25 * 108 });
+  });
+
+  test("keeps the image's size with padding 'same'", () => {
+    const dilated = layerOf({ channels: 8, dilation: 3 });
+    expect(dilated.shape).toEqual([3, 3, 12, 8]);
+    expect(dilated.summary).toMatchObject({ outputShape: [9, 9, 8], parameters: 864, macs: 81 * 864 });
+    expect(layerOf({ channels: 8, dilation: 2, padding: 'valid' }).summary.outputShape).toEqual([5, 5, 8]);
+    expect(layerOf({ channels: 8, dilation: 2, padding: 2, stride: 2 }).summary.outputShape).toEqual([5, 5, 8]);
+    expect(() => layerOf({ channels: 8, dilation: 5, padding: 'valid' })).toThrow(
+      'a window of 11 does not fit 9 pixels',
+    );
+  });
+
+  test('refuses groups that do not divide the channels', () => {
+    expect(() => layerOf({ channels: 10, groups: 5 })).toThrow(
+      'conv: 12 input channels cannot be dealt into 5 groups of equal size',
+    );
+    expect(() => layerOf({ channels: 10, groups: 3 })).toThrow(
+      'conv: 10 output channels cannot be dealt into 3 groups of equal size',
+    );
   });
 });
 

@@ -15,6 +15,14 @@ export function residual(name: string, options: { readonly body: Layer; readonly
   };
 }
 
+/** body(a) + shortcut(a) of one pre-activated input a = activation(x): what comes in goes on only through the two. */
+export function preActivated(
+  name: string,
+  options: { readonly activation: Layer; readonly body: Layer; readonly shortcut: Layer },
+): Layer {
+  return sequential(options.activation, residual(name, { body: options.body, shortcut: options.shortcut }));
+}
+
 /** Every stride-th pixel, and zeros for the channels that are new (He et al. 2016, option A). */
 export function stridedShortcut(name: string, options: { readonly stride: number; readonly channels: number }): Layer {
   return ({ graph }, x) => graph.apply(strideShortcut, name, [x], options);

@@ -1,6 +1,7 @@
 /** Convolution and dense layers: the layers with weights, quantized as `scope.bitsOf(name)` says. */
 import type { Value } from '../../core/graph.js';
 import { conv2d } from '../../ops/conv2d/conv2d.js';
+import { spanOf } from '../../ops/conv2d/geometry.js';
 import { addBias, reshape } from '../../ops/elementwise/elementwise.js';
 import { SubbitError } from '../../util/errors.js';
 import { heNormal, type Layer, type Scope, zeros } from '../scope.js';
@@ -12,6 +13,10 @@ export interface ConvOptions {
   readonly size?: number;
   /** @default 1 */
   readonly stride?: number;
+  /** Pixels from one filter tap to the next. @default 1 */
+  readonly dilation?: number;
+  /** Deals input and output channels into as many groups; the number of input channels makes it depthwise. @default 1 */
+  readonly groups?: number;
   /** @default 'same' */
   readonly padding?: Padding;
   /** @default false */
@@ -20,20 +25,28 @@ export interface ConvOptions {
 
 /**
  * y = x (*) f_W(filter) [+ bias], with f_G on the gradient that comes back. x is [N, H, W, C]: real, levels from an
- * activation layer, or image bytes. Parameters: NAME/filter [size, size, C, channels], NAME/bias.
+ * activation layer, or image bytes. Parameters: NAME/filter [size, size, C / groups, channels], NAME/bias. Throws when groups
+ * does not divide C.
  */
 export function conv(name: string, options: ConvOptions): Layer {
-  const { channels, size = 3, stride = 1, padding = 'same', bias = false } = options;
+  const { channels, size = 3, stride = 1, dilation = 1, groups = 1, padding = 'same', bias = false } = options;
   return (scope, x) => {
     const [, height, width, inChannels] = x.type.shape as [number, number, number, number];
-    const vertical = slide(height, size, stride, padding);
-    const horizontal = slide(width, size, stride, padding);
-    const shape = [size, size, inChannels, channels];
-    const filter = scope.parameter(`${name}/filter`, shape, heNormal, { fanIn: size * size * inChannels, decay: true });
+    if (inChannels % groups !== 0)
+      throw new SubbitError(
+        `${name}: ${inChannels} input channels cannot be dealt into ${groups} groups of equal size`,
+      );
+    const vertical = slide(height, spanOf(size, dilation), stride, padding);
+    const horizontal = slide(width, spanOf(size, dilation), stride, padding);
+    const shape = [size, size, inChannels / groups, channels];
+    const fanIn = size * size * (inChannels / groups);
+    const filter = scope.parameter(`${name}/filter`, shape, heNormal, { fanIn, decay: true });
     const bits = scope.bitsOf(name);
     const weights = quantizeWeights(scope, name, filter, bits.weight);
     let y = scope.graph.apply(conv2d, name, [x, weights, x.scale, weights.scale], {
       stride,
+      dilation,
+      groups,
       padTop: vertical.before,
       padLeft: horizontal.before,
       outHeight: vertical.out,

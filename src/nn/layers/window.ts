@@ -7,6 +7,7 @@ import { SubbitError } from '../../util/errors.js';
  */
 export type Padding = 'same' | 'valid' | number;
 
+/** `size` is what the window spans, of a dilated filter from its first tap to its last. */
 export function slide(extent: number, size: number, stride: number, padding: Padding): { before: number; out: number } {
   if (padding === 'same') {
     const out = Math.ceil(extent / stride);

@@ -2,6 +2,7 @@
 import { digits } from './digits.js';
 import { dorefaSvhn } from './dorefa-svhn.js';
 import type { Preset } from './preset.js';
+import { resnet18, resnet18Cifar } from './resnet18.js';
 import { resnet20 } from './resnet20.js';
 
 export type { Preset, TrainingDefaults } from './preset.js';
@@ -9,5 +10,7 @@ export type { Preset, TrainingDefaults } from './preset.js';
 export const presets: Readonly<Record<string, Preset>> = {
   [digits.name]: digits,
   [dorefaSvhn.name]: dorefaSvhn,
+  [resnet18.name]: resnet18,
+  [resnet18Cifar.name]: resnet18Cifar,
   [resnet20.name]: resnet20,
 };

@@ -15,8 +15,12 @@
  * The dense layer (dense.h) has one pixel per sample. There the samples are the pixels of one image, and scales that differ
  * between samples multiply dy.
  *
+ * Groups and dilation have paths of their own for the partial gradients.
+ *
  * Scratch: a scale per sample, then the partial gradients unless there is one block; then dFilter is the partial.
  */
+#include "depthwise-filter-gradient.h"
+#include "grouped-filter-gradient.h"
 #include "ops.h"
 #include "outer-kernel.h"
 
@@ -290,6 +294,21 @@ void AddBlock(const Problem& q, Range samples, const Slice& slice, float* partia
   }
 }
 
+/** Partial gradients [blocks][elements] of a plain convolution. */
+void SumBlocks(const Problem& q, int blocks, ptrdiff_t elements, float* partials, Pool& pool) {
+  // Slices by panels first, because every slice of positions reads all of dy. A dense layer's dy is the small operand.
+  const int panels = PanelsOf(q.dy.channels);
+  const int tiles = q.spans * q.tilesPerSpan;
+  const int panelSlices = q.isDense ? 1 : Min(panels, CeilDiv(kTasks, blocks));
+  const int tileSlices = Min(tiles, q.isDense ? kDenseTasks : Max(kTasks / (blocks * panelSlices), 1));
+  pool.Run(blocks * panelSlices * tileSlices, [&](int task, int thread) {
+    const int block = task / panelSlices / tileSlices;
+    const Slice slice = {PartOf(task / tileSlices % panelSlices, panelSlices, panels),
+                         PartOf(task % tileSlices, tileSlices, tiles)};
+    AddBlock(q, PartOf(block, blocks, q.batch), slice, partials + block * elements, pool, thread);
+  });
+}
+
 void MergeBlocks(const float* partials, int blocks, ptrdiff_t elements, float* out, Pool& pool) {
   const int tasks = static_cast<int>((elements + kMergeElements - 1) / kMergeElements);
   pool.Run(tasks, [&](int task, int) {
@@ -309,22 +328,22 @@ void Conv2dFilterGradient(const Conv2dFilterGradientParams& p, const Conv2dFilte
   for (int n = 0; n < p.batch; ++n) {
     sampleScale[n] = ScaleAt(b.xScale, p.xScaleCount, n, p.factor) * ScaleAt(b.dyScale, p.dyScaleCount, n, 1);
   }
-  const Problem q = MakeProblem(p, b, sampleScale);
-  const ptrdiff_t elements = static_cast<ptrdiff_t>(p.kernelHeight) * p.kernelWidth * p.inChannels * p.outChannels;
-  const int blocks = Min(q.batch, p.blocks);
-  float* partials = blocks == 1 ? b.dFilter.f32() : sampleScale + p.batch;
-  // Slices by panels first, because every slice of positions reads all of dy. A dense layer's dy is the small operand.
-  const int panels = PanelsOf(p.outChannels);
-  const int tiles = q.spans * q.tilesPerSpan;
-  const int panelSlices = q.isDense ? 1 : Min(panels, CeilDiv(kTasks, blocks));
-  const int tileSlices = Min(tiles, q.isDense ? kDenseTasks : Max(kTasks / (blocks * panelSlices), 1));
-  pool.Run(blocks * panelSlices * tileSlices, [&](int task, int thread) {
-    const int block = task / panelSlices / tileSlices;
-    const Slice slice = {PartOf(task / tileSlices % panelSlices, panelSlices, panels),
-                         PartOf(task % tileSlices, tileSlices, tiles)};
-    AddBlock(q, PartOf(block, blocks, q.batch), slice, partials + block * elements, pool, thread);
-  });
-  if (blocks > 1) MergeBlocks(partials, blocks, elements, b.dFilter.f32(), pool);
+  const ptrdiff_t elements = static_cast<ptrdiff_t>(p.kernelHeight) * p.kernelWidth * (p.inChannels / p.groups) * p.outChannels;
+  float* partials = p.blocks == 1 ? b.dFilter.f32() : sampleScale + p.batch;
+  if (IsPlain(p)) {
+    SumBlocks(MakeProblem(p, b, sampleScale), p.blocks, elements, partials, pool);
+  } else {
+    const Images x = {{p.x, b.x, p.inChannels}, p.height, p.width, p.inChannels};
+    const Images dy = {{p.dy, b.dy, p.outChannels}, p.outHeight, p.outWidth, p.outChannels};
+    if (IsDepthwise(p)) {
+      SumDepthwise({x, dy, ForwardAxes(p), p.exactTerms, sampleScale}, p.batch, p.blocks, partials, pool);
+    } else {
+      const int merged = MergedGroups(p.groups, p.outChannels / p.groups);
+      const GroupedFilterGradient g = {x, dy, p.groups / merged, merged, ForwardAxes(p), p.exactTerms, sampleScale};
+      SumGroups(g, p.batch, p.blocks, partials, pool);
+    }
+  }
+  if (p.blocks > 1) MergeBlocks(partials, p.blocks, elements, b.dFilter.f32(), pool);
 }
 
 }  // namespace subbit::SUBBIT_ISA

@@ -11,10 +11,15 @@
  * oh = q or q + 1 at t = 0, and the copy begins P - q rows before dy: the first window of phase a then begins at row
  * P + (oh - q) - (T_a - 1) >= 0. Columns alike. A phase without taps (stride > filter) has sums of no terms: zeros.
  *
- * Scratch: a scale of 1 per padded output channel, a scale per sample, then the filters, phase after phase, in panels (of a
- * dense layer: decoded dy).
+ * Groups and dilation have paths of their own, in which strides are not phases: the filter is reversed, and taps that fall
+ * between the pixels of dy are left out (taps.h).
+ *
+ * Scratch: a scale of 1 per padded output channel (of every group), a scale per sample, then the filters, phase after phase,
+ * in panels (of a dense layer: decoded dy).
  */
 #include "dense.h"
+#include "depthwise.h"
+#include "grouped.h"
 #include "ops.h"
 #include "run-convolution.h"
 
@@ -79,6 +84,61 @@ void PackFilters(const Conv2dInputGradientParams& p, const Elements& filter, con
   });
 }
 
+void InputGradientByChannels(const Conv2dInputGradientParams& p, const Conv2dInputGradientBuffers& b, const float* filterScale,
+                             const float* sampleScale, const float* ones, float* filters, Pool& pool) {
+  const Elements filter = {p.filter, b.filter, p.outChannels};
+  const ptrdiff_t padded = PaddedColumns(p.inChannels);
+  const int taps = p.kernelHeight * p.kernelWidth;
+  for (int tap = 0; tap < taps; ++tap) {
+    float* out = filters + (taps - 1 - tap) * padded;
+    Decode(filter, static_cast<ptrdiff_t>(tap) * p.outChannels, p.outChannels, out);
+    for (int k = 0; filterScale != nullptr && k < p.outChannels; ++k) out[k] *= filterScale[k];
+    FillZero(out + p.outChannels, padded - p.outChannels);
+  }
+  const Images dy = {{p.dy, b.dy, p.outChannels}, p.outHeight, p.outWidth, p.outChannels};
+  ConvolveDepthwise({dy, p.batch, BackwardAxes(p), p.height, p.width, filters, sampleScale, ones, b.dx.f32()}, pool);
+}
+
+void InputGradientByGroups(const Conv2dInputGradientParams& p, const Conv2dInputGradientBuffers& b, const float* filterScale,
+                           const float* sampleScale, const float* ones, float* filters, Pool& pool) {
+  const int channels = p.inChannels / p.groups;
+  const GroupedFilter filter = {{p.filter, b.filter, p.outChannels},
+                                p.kernelHeight * p.kernelWidth,
+                                channels,
+                                p.outChannels / p.groups,
+                                MergedGroups(p.groups, channels)};
+  GroupedConvolution c;
+  c.images = {{p.dy, b.dy, p.outChannels}, p.outHeight, p.outWidth, p.outChannels};
+  c.batch = p.batch;
+  c.groups = p.groups / filter.merged;
+  c.axes = BackwardAxes(p);
+  c.rows = p.height;
+  c.columns = p.width;
+  c.outChannels = p.inChannels;
+  c.exactTerms = p.exactTerms;
+  c.filters = filters;
+  c.sampleScale = sampleScale;
+  c.channelScale = ones;
+  c.y = b.dx.f32();
+  // The packed filter is the stored one transposed, its taps in reversed order.
+  const int columns = c.groupOutputs();
+  const int depth = filter.columns();
+  pool.Run(c.groups, [&](int group, int thread) {
+    float* copy = static_cast<float*>(pool.Scratch(thread, sizeof(float) * filter.rows() * depth));
+    const Elements decoded = DecodeGroup(filter, group, copy);
+    const float* scale = filterScale == nullptr ? nullptr : filterScale + group * depth;
+    float* packed = filters + static_cast<ptrdiff_t>(group) * c.filterRows() * PaddedColumns(columns);
+    for (int panel = 0; panel < PanelsOf(columns); ++panel) {
+      const ptrdiff_t tapFloats = static_cast<ptrdiff_t>(depth) * PanelVectors(panel, columns) * kLanes;
+      float* out = packed + PanelStart(panel, c.filterRows());
+      for (ptrdiff_t tap = filter.taps - 1; tap >= 0; --tap, out += tapFloats) {
+        PackTransposed(decoded, tap * columns, columns, depth, scale, panel, out);
+      }
+    }
+  });
+  ConvolveGroups(c, pool);
+}
+
 }  // namespace
 
 void Conv2dInputGradient(const Conv2dInputGradientParams& p, const Conv2dInputGradientBuffers& b, Pool& pool) {
@@ -87,14 +147,22 @@ void Conv2dInputGradient(const Conv2dInputGradientParams& p, const Conv2dInputGr
   const bool isPerChannel = p.filterScaleCount > 1;
   const float* filterScale = isPerChannel ? b.filterScale.f32() : nullptr;
   const float filterFactor = isPerChannel ? 1 : ScaleAt(b.filterScale, p.filterScaleCount, 0, 1);
-  const bool isDense = IsDense(p);
+  const bool isDense = IsPlain(p) && IsDense(p);
   const int columns = isDense ? p.kernelHeight * p.kernelWidth * p.inChannels : p.inChannels;
+  const bool isByChannels = IsDepthwise(p) && p.kernelHeight * p.kernelWidth <= p.exactTerms;
+  const int scaleGroups = isByChannels ? 1 : p.groups / MergedGroups(p.groups, p.inChannels / p.groups);
+  const int scales = scaleGroups * PaddedColumns(columns / scaleGroups);
   float* channelScale = b.scratch.f32();
-  float* sampleScale = channelScale + PaddedColumns(columns);
+  float* sampleScale = channelScale + scales;
   float* rest = sampleScale + p.batch;
-  for (int c = 0; c < PaddedColumns(columns); ++c) channelScale[c] = 1;
+  for (int c = 0; c < scales; ++c) channelScale[c] = 1;
   for (int n = 0; n < p.batch; ++n) sampleScale[n] = ScaleAt(b.dyScale, p.dyScaleCount, n, p.factor) * filterFactor;
 
+  if (!IsPlain(p)) {
+    const auto compute = isByChannels ? InputGradientByChannels : InputGradientByGroups;
+    compute(p, b, filterScale, sampleScale, channelScale, rest, pool);
+    return;
+  }
   if (isDense) {
     const DenseProduct d = {dy, p.batch, p.outChannels, columns, p.exactTerms, sampleScale, channelScale, b.dx.f32(), rest};
     const auto pack = [&](int panel, float* out) {

@@ -2,7 +2,8 @@
  * Cases of the three products. Integer products are exact, whatever their length; the filter's gradient adds scaled sums of
  * samples, and a scale per output channel makes the filter real in the input's gradient: these have bounds.
  *
- * Every geometry runs real and quantized; every pair of operand kinds runs on two small geometries.
+ * Every geometry runs real and quantized; every pair of operand kinds runs on two small geometries, and every kind on some
+ * with groups and dilation.
  */
 import {
   type CaseInput,
@@ -16,53 +17,16 @@ import {
   sumOfProducts,
   uniform,
 } from '../../core/op-case.js';
-import { type Encoding, maxLevel, quantized, type Shape } from '../../core/tensor.js';
+import { type Encoding, maxLevel, quantized, type Shape, sizeOf } from '../../core/tensor.js';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d.js';
-
-interface Geometry {
-  /** [N, H, W, C] */
-  readonly x: readonly [number, number, number, number];
-  readonly outChannels: number;
-  /** [KH, KW] */
-  readonly filter: readonly [number, number];
-  /** @default 1 */
-  readonly stride?: number;
-  /** Before the image: rows, columns. @default none */
-  readonly pad?: readonly [number, number];
-  readonly out: readonly [number, number];
-}
-
-const geometries: Readonly<Record<string, Geometry>> = {
-  'one number': { x: [1, 1, 1, 1], outChannels: 1, filter: [1, 1], out: [1, 1] },
-  dense: { x: [5, 1, 1, 33], outChannels: 10, filter: [1, 1], out: [1, 1] },
-  'dense, one sample': { x: [1, 1, 1, 515], outChannels: 17, filter: [1, 1], out: [1, 1] },
-  'dense, many samples': { x: [131, 1, 1, 31], outChannels: 15, filter: [1, 1], out: [1, 1] },
-  'filter on one pixel': { x: [5, 1, 1, 7], outChannels: 16, filter: [3, 3], pad: [1, 1], out: [1, 1] },
-  'filter as large as the image': { x: [5, 5, 5, 7], outChannels: 33, filter: [5, 5], out: [1, 1] },
-  'as large as the image, one sample': { x: [1, 3, 5, 16], outChannels: 31, filter: [3, 5], out: [1, 1] },
-  pointwise: { x: [1, 17, 19, 31], outChannels: 17, filter: [1, 1], out: [17, 19] },
-  'pointwise, batch': { x: [5, 7, 3, 16], outChannels: 100, filter: [1, 1], out: [7, 3] },
-  'pointwise, stride 2': { x: [2, 5, 7, 15], outChannels: 33, filter: [1, 1], stride: 2, out: [3, 4] },
-  'same 3x3': { x: [5, 7, 7, 15], outChannels: 16, filter: [3, 3], pad: [1, 1], out: [7, 7] },
-  'same 3x3, prime sizes': { x: [1, 13, 11, 16], outChannels: 33, filter: [3, 3], pad: [1, 1], out: [13, 11] },
-  'same 3x3, one channel': { x: [2, 5, 7, 1], outChannels: 1, filter: [3, 3], pad: [1, 1], out: [5, 7] },
-  'valid 3x3 on a long row': { x: [1, 3, 67, 3], outChannels: 48, filter: [3, 3], out: [1, 65] },
-  'valid 5x5 on an image': { x: [2, 20, 18, 3], outChannels: 24, filter: [5, 5], out: [16, 14] },
-  'column filter': { x: [2, 9, 5, 7], outChannels: 15, filter: [5, 1], pad: [2, 0], out: [9, 5] },
-  'row filter': { x: [2, 5, 9, 17], outChannels: 7, filter: [1, 4], pad: [0, 1], out: [5, 9] },
-  'same 4x4, padded unevenly': { x: [1, 6, 5, 3], outChannels: 7, filter: [4, 4], pad: [1, 1], out: [6, 5] },
-  'same 2x2, hangs over the end': { x: [5, 5, 4, 17], outChannels: 3, filter: [2, 2], out: [5, 4] },
-  'padding all around': { x: [2, 3, 3, 16], outChannels: 31, filter: [5, 5], pad: [4, 4], out: [7, 7] },
-  'grows from 5x5 to 7x7': { x: [3, 5, 5, 33], outChannels: 17, filter: [3, 3], pad: [2, 2], out: [7, 7] },
-  '3x3 stride 2': { x: [1, 11, 13, 17], outChannels: 31, filter: [3, 3], stride: 2, pad: [1, 1], out: [6, 7] },
-  '3x3 stride 2, padded at the end': { x: [5, 8, 6, 7], outChannels: 16, filter: [3, 3], stride: 2, out: [4, 3] },
-  '5x5 stride 2, padded': { x: [2, 9, 9, 3], outChannels: 17, filter: [5, 5], stride: 2, pad: [2, 1], out: [5, 5] },
-  '3x3 stride 3, leaves out the end': { x: [5, 7, 8, 3], outChannels: 7, filter: [3, 3], stride: 3, out: [2, 2] },
-  '2x2 stride 3, leaves out pixels': { x: [2, 8, 9, 15], outChannels: 16, filter: [2, 2], stride: 3, out: [3, 3] },
-  '2x2 stride 3, hangs over the end': { x: [1, 10, 7, 16], outChannels: 15, filter: [2, 2], stride: 3, out: [4, 3] },
-  '1x1 stride 3': { x: [5, 8, 7, 7], outChannels: 15, filter: [1, 1], stride: 3, out: [3, 3] },
-  '7x7 stride 3, padded': { x: [1, 13, 11, 3], outChannels: 33, filter: [7, 7], stride: 3, pad: [3, 3], out: [5, 4] },
-};
+import {
+  type Geometry,
+  geometries,
+  geometryFor,
+  groupedGeometries,
+  kindGeometries,
+  longSums,
+} from './geometries.cases.js';
 
 interface Kind {
   readonly encoding?: (channels: number) => Encoding;
@@ -128,8 +92,21 @@ function scaleOf({ scale }: Kind, each: number): CaseInput | undefined {
 
 const isInteger = (...kinds: readonly Kind[]): boolean => kinds.every((kind) => kind.encoding !== undefined);
 
-function attributesOf({ stride = 1, pad = [0, 0], out }: Geometry) {
-  return { stride, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] };
+/** Without dilation and groups where the geometry has none, so that their defaults are tested, too. */
+function attributesOf({ stride = 1, dilation, groups, pad = [0, 0], out }: Geometry) {
+  return {
+    stride,
+    ...(dilation && { dilation }),
+    ...(groups && { groups }),
+    padTop: pad[0],
+    padLeft: pad[1],
+    outHeight: out[0],
+    outWidth: out[1],
+  };
+}
+
+function filterShapeOf({ x, outChannels, filter, groups = 1 }: Geometry): Shape {
+  return [...filter, x[3] / groups, outChannels];
 }
 
 /** Of a case: its geometry, and for quantized operands other contents than all levels alike. */
@@ -140,29 +117,29 @@ interface Setting {
 }
 
 function forward({ name, geometry, content }: Setting, x: Kind, filter: Kind): OpCase {
-  const [height, width] = geometry.filter;
-  const filterShape = [height, width, geometry.x[3], geometry.outChannels];
+  const filterShape = filterShapeOf(geometry);
   const inputs = [
     operand(x, geometry.x, content),
     operand(filter, filterShape, content),
     scaleOf(x, geometry.x[0]),
     scaleOf(filter, geometry.outChannels),
   ];
-  const parity = isInteger(x, filter) ? 'exact' : sumOfProducts('y', height * width * geometry.x[3]);
+  const parity = isInteger(x, filter) ? 'exact' : sumOfProducts('y', sizeOf(filterShape) / geometry.outChannels);
   return opCase(conv2d, name, inputs, attributesOf(geometry), parity);
 }
 
 function inputGradient({ name, geometry, content }: Setting, dy: Kind, filter: Kind): OpCase {
-  const [batch, height, width, channels] = geometry.x;
+  const [batch, height, width] = geometry.x;
   const [kernelHeight, kernelWidth] = geometry.filter;
   const inputs = [
     operand(dy, [batch, ...geometry.out, geometry.outChannels], content),
-    operand(filter, [kernelHeight, kernelWidth, channels, geometry.outChannels], content),
+    operand(filter, filterShapeOf(geometry), content),
     scaleOf(dy, batch),
     scaleOf(filter, geometry.outChannels),
   ];
   const isExact = isInteger(dy, filter) && filter.scale !== 'each';
-  const parity = isExact ? 'exact' : sumOfProducts('dx', kernelHeight * kernelWidth * geometry.outChannels);
+  const terms = kernelHeight * kernelWidth * (geometry.outChannels / (geometry.groups ?? 1));
+  const parity = isExact ? 'exact' : sumOfProducts('dx', terms);
   return opCase(conv2dInputGradient, name, inputs, { ...attributesOf(geometry), height, width }, parity);
 }
 
@@ -179,7 +156,7 @@ function filterGradient({ name, geometry, content }: Setting, x: Kind, dy: Kind)
   return opCase(conv2dFilterGradient, name, inputs, { ...attributesOf(geometry), kernelHeight, kernelWidth }, parity);
 }
 
-const geometryCases = Object.entries(geometries).flatMap(([name, geometry]) => {
+const geometryCases = Object.entries({ ...geometries, ...groupedGeometries }).flatMap(([name, geometry]) => {
   const asReal = { name: `${name}, real`, geometry };
   const asIntegers = { name: `${name}, integers`, geometry };
   const image = geometry.x[3] <= 4 ? imageKinds['bytes by channel'] : imageKinds['levels 2'];
@@ -195,13 +172,6 @@ const geometryCases = Object.entries(geometries).flatMap(([name, geometry]) => {
   ];
 });
 
-/** Per-channel zero points exist for at most four channels. */
-function geometryFor(image: string): Geometry {
-  return image === 'bytes by channel'
-    ? { x: [3, 5, 7, 3], outChannels: 19, filter: [3, 3], pad: [1, 1], out: [5, 7] }
-    : { x: [3, 7, 5, 17], outChannels: 19, filter: [3, 3], stride: 2, pad: [1, 0], out: [4, 3] };
-}
-
 function pairs<A extends Kind, B extends Kind>(
   left: Readonly<Record<string, A>>,
   right: Readonly<Record<string, B>>,
@@ -214,13 +184,21 @@ function pairs<A extends Kind, B extends Kind>(
   );
 }
 
-/** All integers large and of one sign: the sums exceed 2^24, from where on a float32 cannot hold them. */
-const longSums: Readonly<Record<string, Geometry>> = {
-  'long sums, dense': { x: [5, 1, 1, 2600], outChannels: 17, filter: [1, 1], out: [1, 1] },
-  'long sums, 3x3': { x: [2, 5, 3, 131], outChannels: 33, filter: [3, 3], pad: [1, 1], out: [5, 3] },
-  'long sums, 3x3, many outputs': { x: [1, 5, 7, 33], outChannels: 262, filter: [3, 3], stride: 2, out: [2, 3] },
-  'long sums, pointwise': { x: [2, 19, 23, 16], outChannels: 17, filter: [1, 1], out: [19, 23] },
-};
+/** Every kind of both operands in turn, on each of these geometries. */
+function kinds<A extends Kind, B extends Kind>(
+  left: Readonly<Record<string, A>>,
+  right: Readonly<Record<string, B>>,
+  make: (setting: Setting, left: A, right: B) => OpCase,
+): OpCase[] {
+  const [lefts, rights] = [Object.entries(left), Object.entries(right)];
+  return Object.entries(kindGeometries).flatMap(([name, geometry]) =>
+    Array.from({ length: Math.max(lefts.length, rights.length) }, (_, i) => {
+      const [leftName, leftKind] = lefts[i % lefts.length]!;
+      const [rightName, rightKind] = rights[i % rights.length]!;
+      return make({ name: `${name}, ${leftName} x ${rightName}`, geometry }, leftKind, rightKind);
+    }),
+  );
+}
 
 const longSumCases = Object.entries(longSums).flatMap(([name, geometry]) => {
   const setting = { name, geometry, content: integers(220, 255) };
@@ -242,6 +220,9 @@ export const conv2dCases: readonly OpCase[] = [
   ...pairs(imageKinds, filterKinds, forward),
   ...pairs(gradientKinds, filterKinds, inputGradient),
   ...pairs(imageKinds, gradientKinds, filterGradient),
+  ...kinds(imageKinds, filterKinds, forward),
+  ...kinds(gradientKinds, filterKinds, inputGradient),
+  ...kinds(imageKinds, gradientKinds, filterGradient),
   ...longSumCases,
   filterGradient(largeFilter, imageKinds['levels 2'], gradientKinds['bipolar 4, scales']),
 ];
