@@ -7,7 +7,9 @@ import { dropoutCases } from './dropout/dropout.cases.js';
 import { elementwiseCases } from './elementwise/elementwise.cases.js';
 import { integerCases } from './integer/integer.cases.js';
 import { integerConv2dCases } from './integer-conv2d/integer-conv2d.cases.js';
+import { measureCeilingCases } from './measure-ceiling/measure-ceiling.cases.js';
 import { optimizerCases } from './optimizer/optimizer.cases.js';
+import { packedConv2dCases } from './packed-conv2d/packed-conv2d.cases.js';
 import { poolCases } from './pool/pool.cases.js';
 import { quantizeCases } from './quantize/quantize.cases.js';
 import { shortcutCases } from './shortcut/shortcut.cases.js';
@@ -17,6 +19,7 @@ export const cases: readonly OpCase[] = [
   ...conv2dCases,
   ...integerConv2dCases,
   ...integerCases,
+  ...packedConv2dCases,
   ...elementwiseCases,
   ...activationCases,
   ...batchNormCases,
@@ -26,4 +29,5 @@ export const cases: readonly OpCase[] = [
   ...dropoutCases,
   ...softmaxCases,
   ...optimizerCases,
+  ...measureCeilingCases,
 ];

@@ -14,6 +14,7 @@ import {
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d/conv2d.js';
 import { dropout } from './dropout/dropout.js';
 import { add, addBias, fill, sumRows } from './elementwise/elementwise.js';
+import { measureCeiling } from './measure-ceiling/measure-ceiling.js';
 import { adamStep, sgdStep } from './optimizer/optimizer.js';
 import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
@@ -59,6 +60,7 @@ const list: readonly AnyOp[] = [
   softmaxCrossEntropyGradient,
   sgdStep,
   adamStep,
+  measureCeiling,
 ];
 
 export const ops: Readonly<Record<string, AnyOp>> = Object.fromEntries(list.map((op) => [op.name, op]));

@@ -9,6 +9,7 @@ import { integerMaxPool, sumPool } from './integer/integer-pool.js';
 import { rescale } from './integer/rescale.js';
 import { threshold } from './integer/threshold.js';
 import { integerConv2d } from './integer-conv2d/integer-conv2d.js';
+import { families } from './packed-conv2d/families.js';
 import { strideShortcut } from './shortcut/shortcut.js';
 
 const list: readonly AnyOp[] = [
@@ -20,6 +21,7 @@ const list: readonly AnyOp[] = [
   sumPool,
   strideShortcut,
   reshape,
+  ...Object.values(families).flatMap(({ pack, conv }): AnyOp[] => [pack, conv]),
 ];
 
 export const runtimeOps: Readonly<Record<string, AnyOp>> = Object.fromEntries(list.map((op) => [op.name, op]));

@@ -1,9 +1,9 @@
 /** Leaves out the nodes that nobody needs: a node stays when a named output or an op that writes to a variable depends on it. */
 import type { Graph, Node, Value } from '../core/graph.js';
 
-/** The needed nodes in execution order. */
-export function prune(graph: Graph): Node[] {
-  const needed = new Set<Value>(graph.outputs.values());
+/** The needed nodes in execution order. `outputs` are the graph's unless others are given. */
+export function prune(graph: Graph, outputs: Iterable<Value> = graph.outputs.values()): Node[] {
+  const needed = new Set<Value>(outputs);
   const kept: Node[] = [];
   for (const node of [...graph.nodes].reverse()) {
     if (node.op.mutates === undefined && !node.outputs.some((value) => needed.has(value))) continue;

@@ -1,0 +1,34 @@
+/** The affine function, one per channel, that a chain of biases and batch norms is: in double precision, for rounding. */
+import type { Value } from '../core/graph.js';
+import { stepOf, type TypedArray } from '../core/tensor.js';
+import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
+import type { Pending } from './round.js';
+
+export interface Affine {
+  /** real = slope[c] * integer + intercept[c] */
+  readonly slope: readonly number[];
+  readonly intercept: readonly number[];
+}
+
+/** Undefined when the chain has anything else in it. */
+export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedArray): Affine | undefined {
+  const { type } = pending.integer;
+  const factor = stepOf(type) * (pending.scale?.data[0] ?? 1);
+  let slope = Array.from({ length: channelsOf(type.shape) }, () => factor);
+  let intercept = slope.map(() => 0);
+  for (const node of pending.chain) {
+    if (node.op.name === addBias.name) {
+      const bias = contentsOf(node.inputs[1]!);
+      intercept = intercept.map((offset, c) => offset + bias[c]!);
+    } else if (node.op.name === batchNormalize.name) {
+      const [mean, variance, gamma, beta] = node.inputs.slice(1).map((value) => contentsOf(value!));
+      const scales = slope.map((_, c) => gamma![c]! / Math.sqrt(variance![c]! + node.attributes.epsilon));
+      intercept = intercept.map((offset, c) => (offset - mean![c]!) * scales[c]! + beta![c]!);
+      slope = slope.map((each, c) => each * scales[c]!);
+    } else {
+      return undefined;
+    }
+  }
+  return { slope, intercept };
+}

@@ -1,0 +1,272 @@
+/**
+ * Deployment on networks with random weights and statistics: thresholds against the chains that they replace, the lowered
+ * network against the rounded one (the same integers), the rounded one against the float one (close).
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Plan, Variables } from '../backends/plan.js';
+import { createReference } from '../backends/reference.js';
+import { Graph, type Node, type Value } from '../core/graph.js';
+import { arrayOf, integer, real, type TypedArray } from '../core/tensor.js';
+import { parseBits } from '../nn/bits.js';
+import {
+  activation,
+  batchNorm,
+  conv,
+  dense,
+  flatten,
+  globalAverage,
+  maxPool,
+  residual,
+  sequential,
+  stridedShortcut,
+} from '../nn/layers/index.js';
+import { buildGraph, defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
+import type { Layer } from '../nn/scope.js';
+import { activate } from '../ops/activation/activation.js';
+import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { addBias } from '../ops/elementwise/elementwise.js';
+import { levelOf } from '../ops/integer/threshold.js';
+import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { Philox } from '../util/philox.js';
+import { lowerNetwork } from './lower.js';
+import { roundNetwork } from './round.js';
+import { ChannelFunction, risingChannels, staircaseOf } from './thresholds.js';
+
+/** A chain over `gammas.length` channels: dequantize, bias, batch norm, activation, quantize. */
+function chainOf(options: {
+  readonly bound: number;
+  readonly scale: number;
+  readonly gammas: readonly number[];
+  readonly betas: readonly number[];
+  readonly kind: 'clip' | 'cabs';
+  readonly bits: number;
+}): { f: ChannelFunction; before: ChannelFunction } {
+  const { bound, scale, gammas, betas, kind, bits } = options;
+  const graph = new Graph();
+  const channels = gammas.length;
+  const contents = new Map<Value, TypedArray>();
+  const constant = (name: string, values: readonly number[]): Value => {
+    const value = graph.constant(name, real([values.length]), Float32Array.from(values));
+    contents.set(value, graph.constants.get(value)!);
+    return value;
+  };
+  const source = graph.input('x', integer([1, 1, 1, channels], bound));
+  let value = graph.apply(dequantize, 'real', [source, constant('scale', [scale])], {});
+  value = graph.apply(
+    addBias,
+    'bias',
+    [
+      value,
+      constant(
+        'offsets',
+        betas.map((beta) => beta / 3),
+      ),
+    ],
+    {},
+  );
+  const statistics = [betas.map((beta) => 1 - beta), betas.map((beta) => 0.5 + beta * beta), gammas, betas];
+  value = graph.apply(batchNormalize, 'norm', [value, ...statistics.map((each, i) => constant(`s${i}`, each))], {
+    epsilon: 1e-5,
+  });
+  value = graph.apply(activate, 'h', [value], { kind });
+  graph.apply(quantizeUnit, 'levels', [value], { bits });
+  const nodes: readonly Node[] = graph.nodes;
+  const f = new ChannelFunction(nodes, source.type, (each) => ({ type: each.type, data: contents.get(each)! }));
+  return { f, before: f.upTo(3) };
+}
+
+describe('staircaseOf', () => {
+  const real3 = fc.array(fc.float({ min: -3, max: 3, noNaN: true }), { minLength: 3, maxLength: 3 });
+
+  test('gives the levels of the chain, at and beside every threshold', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100_000 }),
+        fc.float({ min: Math.fround(1e-5), max: 1, noNaN: true }),
+        real3.map((gammas) => [...gammas, 0]),
+        real3.map((betas) => [...betas, 0.3]),
+        fc.constantFrom('clip' as const, 'cabs' as const),
+        fc.integer({ min: 1, max: 5 }),
+        (bound, scale, gammas, betas, kind, bits) => {
+          const { f, before } = chainOf({ bound, scale, gammas, betas, kind, bits });
+          const isAbsolute = kind === 'cabs';
+          const rising = risingChannels(isAbsolute ? before : f, bound);
+          const levels = 2 ** bits - 1;
+          const { up, down } = staircaseOf(f, levels, bound, rising, isAbsolute ? before : undefined);
+          const near = [...up, ...(down ?? [])].flatMap((step) => [step - 1, step, step + 1]);
+          const places = [...near, -bound, bound, 0, 1, -1].filter((x) => Math.abs(x) <= bound);
+          const integers = Int32Array.from(places.flatMap((x) => gammas.map(() => x)));
+          const expected = f.evaluate(integers);
+          const actual = Array.from(integers, (x, i) => levelOf(x, up, down, i % 4, 4, levels));
+          expect(actual).toEqual(Array.from(expected));
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('needs no thresholds downwards where every channel rises', () => {
+    const { f } = chainOf({ bound: 500, scale: 0.01, gammas: [1, 2], betas: [0, 0.5], kind: 'clip', bits: 2 });
+    expect(staircaseOf(f, 3, 500, risingChannels(f, 500)).down).toBeUndefined();
+  });
+});
+
+/** A network of given layers with random parameters and statistics, the signs of gamma mixed and one of them 0. */
+function networkOf(layers: Layer, bits: string, boundedActivation: 'clip' | 'cabs' = 'clip'): NetworkDefinition {
+  return {
+    layers,
+    input: { height: 9, width: 8, channels: 3 },
+    zeroPoints: [120, 3, 250],
+    step: 1 / 64,
+    options: { bits: parseBits(bits), floatLayers: ['first', 'last'], boundedActivation },
+  };
+}
+
+function randomContents(graph: Graph, seed: number): Map<string, TypedArray> {
+  const random = new Philox(seed, 'deploy');
+  return new Map(
+    [...graph.variables.values()].map(({ value, initialize }) => {
+      const data = arrayOf(value.type);
+      initialize(data);
+      const last = value.name.split('/').at(-1)!;
+      if (last === 'gamma') for (let i = 0; i < data.length; i++) data[i] = i === 1 ? 0 : 2 * random.nextNormal();
+      if (last === 'beta' || last === 'bias') for (let i = 0; i < data.length; i++) data[i] = 0.5 * random.nextNormal();
+      if (last === 'mean') for (let i = 0; i < data.length; i++) data[i] = random.nextNormal();
+      if (last === 'variance') for (let i = 0; i < data.length; i++) data[i] = 1 + 4 * random.next();
+      return [value.name, data];
+    }),
+  );
+}
+
+const basic = (pool: Layer[], options = {}): Layer =>
+  sequential(
+    conv('first', { channels: 8, bias: true }),
+    activation('a'),
+    conv('a', { channels: 16, ...options }),
+    batchNorm('bn'),
+    ...pool,
+    activation('last'),
+    globalAverage('average'),
+    dense('last', { outputs: 5 }),
+  );
+
+const block = (name: string, channels: number, stride: number): Layer => {
+  const body = sequential(
+    batchNorm(`${name}/bn1`),
+    activation(`${name}/conv1`),
+    conv(`${name}/conv1`, { channels, stride, padding: 1 }),
+    batchNorm(`${name}/bn2`),
+    activation(`${name}/conv2`),
+    conv(`${name}/conv2`, { channels, padding: 1 }),
+  );
+  if (stride === 1) return residual(name, { body });
+  return residual(name, { body, shortcut: stridedShortcut(`${name}/shortcut`, { stride, channels }) });
+};
+
+const pools = [maxPool('pool', { size: 2 })];
+const cases: Readonly<Record<string, NetworkDefinition>> = {
+  plain: networkOf(basic([]), '1-2-32'),
+  'max-pool before the activation': networkOf(basic(pools), '2-3-32'),
+  'min(1, |x|)': networkOf(basic([]), '1-2-32', 'cabs'),
+  'max-pool before min(1, |x|)': networkOf(basic(pools), '1-2-32', 'cabs'),
+  'eight bits': networkOf(basic(pools), '8-8-32'),
+  'two groups': networkOf(basic(pools, { groups: 2 }), '1-4-32'),
+  dilated: networkOf(basic([], { dilation: 2 }), '4-1-32'),
+  'relu and average': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      activation('a'),
+      conv('a', { channels: 6 }),
+      batchNorm('bn'),
+      activation('last', { bounded: false }),
+      globalAverage('average'),
+      dense('last', { outputs: 4 }),
+    ),
+    '1-2-32',
+  ),
+  'pooled after the activation, flat': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      batchNorm('bn0'),
+      activation('a'),
+      maxPool('pool0', { size: 2 }),
+      conv('a', { channels: 6 }),
+      batchNorm('bn'),
+      activation('last'),
+      maxPool('pool', { size: 3, stride: 2, padding: 1 }),
+      flatten(),
+      dense('last', { outputs: 4 }),
+    ),
+    '3-2-32',
+  ),
+  residual: networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      maxPool('pool', { size: 3, stride: 2, padding: 1 }),
+      block('b1', 8, 1),
+      block('b2', 16, 2),
+      batchNorm('bn'),
+      activation('last', { bounded: false }),
+      globalAverage('average'),
+      dense('last', { outputs: 10 }),
+    ),
+    '1-2-32',
+  ),
+  'residual, min(1, |x|)': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      block('b1', 8, 1),
+      batchNorm('bn'),
+      maxPool('pool', { size: 2 }),
+      activation('last'),
+      globalAverage('average'),
+      dense('last', { outputs: 3 }),
+    ),
+    '2-2-32',
+    'cabs',
+  ),
+};
+
+describe('a deployed network', () => {
+  test.each(Object.entries(cases))('%s: lowered exactly, rounded closely', (_, network) => {
+    const { graph } = buildGraph(network, { batch: 1, training: false, seed: 3 });
+    const contents = randomContents(graph, 5);
+    const rounded = roundNetwork(graph, contents);
+    const lowered = lowerNetwork(rounded.graph);
+    for (const node of lowered.nodes) for (const value of node.outputs) expect(value.type.dtype).not.toBe('f32');
+
+    const [float, before, after] = [graph, rounded.graph, lowered].map((each) => {
+      const variables = new Variables(createReference());
+      const plan = new Plan(each, variables);
+      for (const [name, data] of contents) variables.get(name)?.set(data);
+      return plan;
+    });
+    const random = new Philox(1, 'images');
+    const step = lowered.outputs.get('logits')!.type.encoding!.step;
+    let [error, power] = [0, 0];
+    for (let i = 0; i < 4; i++) {
+      const image = Uint8Array.from({ length: 9 * 8 * 3 }, () => random.nextInt(256));
+      for (const plan of [float, before, after]) {
+        plan!.tensor('images').set(image);
+        plan!.run();
+      }
+      expect(after!.tensor('logits')).toEqual(before!.tensor('logits'));
+      for (const [k, logit] of float!.tensor('logits').entries()) {
+        error += (logit - after!.tensor('logits')[k]! * step) ** 2;
+        power += logit ** 2;
+      }
+    }
+    // Levels that rounding turned over cost some; these networks are not trained, so a few do.
+    expect(Math.sqrt(error / power)).toBeLessThan(0.02);
+  });
+
+  test('what cannot be deployed is named', () => {
+    const description: NetworkDescription = {
+      ...{ preset: 'digits', bits: '32-32-32', classes: ['0', '1'], zeroPoints: [0], step: 1 },
+    };
+    const network = defineNetwork(description);
+    const { graph } = buildGraph(network, { batch: 1, training: true, seed: 0 });
+    expect(() => roundNetwork(graph, randomContents(graph, 1))).toThrow(/cannot be deployed/);
+  });
+});

@@ -1,0 +1,399 @@
+/**
+ * Deploy rounding: an evaluation graph becomes one whose products, residual streams and last layers are integer. This step is
+ * inexact where the network was float, and only there; `lower` then turns what is left of real arithmetic into thresholds
+ * without changing a bit.
+ *
+ * - A quantized convolution is already integer: `integer-conv2d`, and a `dequantize` that yields the same real numbers.
+ * - A float filter (first and last layer) is rounded to 16-bit integers with one scale, or to as many bits as keep the
+ *   accumulator's static bound below 2^31.
+ * - A float layer's input that is bounded (clip, cabs) is rounded to 8 bits. What is not bounded (relu before global average
+ *   and last layer) becomes fixed point, clamped 8 standard deviations above the mean as its batch norm states them.
+ * - Residual streams are i32 fixed point with one step for the network: the finest that neither overflows (by static bounds)
+ *   nor asks for a multiplier of more than 16 bits.
+ *
+ * While the graph is walked, a real value is a Pending: an integer value of the new graph, its scale, and the chain of real
+ * nodes that were applied to it since. What consumes it decides what becomes of the chain.
+ */
+import { Graph, type Node, type Value } from '../core/graph.js';
+import { integer, largestInteger, real, type TypedArray } from '../core/tensor.js';
+import { activate } from '../ops/activation/activation.js';
+import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { conv2d } from '../ops/conv2d/conv2d.js';
+import { add, addBias, reshape } from '../ops/elementwise/elementwise.js';
+import { integerAdd } from '../ops/integer/integer-add.js';
+import { integerMaxPool, sumPool } from '../ops/integer/integer-pool.js';
+import { maxMultiplier, multiplierOf, rescale } from '../ops/integer/rescale.js';
+import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
+import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
+import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { strideShortcut } from '../ops/shortcut/shortcut.js';
+import { prune } from '../passes/prune.js';
+import { SubbitError } from '../util/errors.js';
+import { type Affine, affineOf } from './affine.js';
+import { runOp, type Tensor } from './run-op.js';
+
+/** A real value as integers of the new graph and what is still to be done to them. */
+export interface Pending {
+  readonly integer: Value;
+  /** Multiplies the integer's step; one number. */
+  readonly scale: Tensor | undefined;
+  /** Nodes of the old graph, in order. */
+  readonly chain: readonly Node[];
+}
+
+/** What was rounded, for people. */
+export interface Rounding {
+  readonly layer: string;
+  readonly what: string;
+  /** Root of the mean square of the rounding error, relative to that of the numbers. Absent where there is no such number. */
+  readonly relativeError?: number;
+}
+
+export interface RoundedNetwork {
+  readonly graph: Graph;
+  readonly roundings: readonly Rounding[];
+}
+
+/** Bits of what goes into a float layer when its activation is bounded. */
+const inputBits = 8;
+/** How many standard deviations above its mean a channel that no function bounds is clamped. */
+const clampedDeviations = 8;
+/** Largest integer of a clamped channel. */
+const fixedPointMax = 32767;
+
+/**
+ * `graph` is an evaluation graph of batch 1 with the output 'logits'; `contents` has its variables by name. Throws a SubbitError
+ * that names the layer for what cannot be deployed.
+ */
+export function roundNetwork(graph: Graph, contents: ReadonlyMap<string, TypedArray>): RoundedNetwork {
+  // The first walk finds how large the streams can get; nothing else of it is used.
+  const survey = new Rounder(graph, contents, undefined);
+  const finest = Math.max(survey.streamBound / 2 ** 30, survey.largestFactor / maxMultiplier);
+  const step = 2 ** Math.ceil(Math.log2(finest > 0 ? finest : 1));
+  const rounder = new Rounder(graph, contents, { step, values: survey.streamed });
+  return { graph: rounder.rounded, roundings: rounder.roundings };
+}
+
+/** Where residual streams lie. */
+interface StreamGrid {
+  /** Real units per integer. */
+  readonly step: number;
+  /** Real values that are put on the grid as soon as they are computed, so that everybody reads the stream. */
+  readonly values: ReadonlySet<Value>;
+}
+
+class Rounder {
+  readonly rounded = new Graph();
+  readonly roundings: Rounding[] = [];
+  /** The largest |real number| that a residual stream can hold, and the largest factor that is rescaled into one. */
+  streamBound = 0;
+  largestFactor = 0;
+  /** Real values that an addition takes. */
+  readonly streamed = new Set<Value>();
+  readonly #grid: StreamGrid | undefined;
+  readonly #constants = new Map<Value, Tensor>();
+  readonly #levels = new Map<Value, Value>();
+  readonly #pending = new Map<Value, Pending>();
+  /** Values on the streams' grid, with the largest |real number| that each can hold. */
+  readonly #streams = new Map<Value, number>();
+
+  /** Without a grid the integers of the result mean nothing: only the bounds of the streams are of use. */
+  constructor(graph: Graph, contents: ReadonlyMap<string, TypedArray>, grid: StreamGrid | undefined) {
+    this.#grid = grid;
+    const images = graph.inputs.get('images')!;
+    this.#levels.set(images, this.rounded.input('images', images.type));
+    for (const { value } of graph.variables.values()) {
+      this.#constants.set(value, { type: value.type, data: contents.get(value.name)! });
+    }
+    const logits = graph.outputs.get('logits')!;
+    for (const node of prune(graph, [logits])) {
+      this.#visit(node);
+      const result = node.outputs[0]!;
+      if (this.#grid?.values.has(result)) {
+        this.#pending.set(result, { integer: this.#stream(result, node.name), scale: undefined, chain: [] });
+      }
+    }
+    this.rounded.output('logits', this.#finish(logits));
+  }
+
+  #visit(node: Node): void {
+    const inputs = node.inputs.filter((value) => value !== undefined);
+    const result = node.outputs[0]!;
+    if (inputs.length > 0 && inputs.every((value) => this.#constants.has(value))) {
+      const operands = node.inputs.map((value) => value && this.#constants.get(value));
+      this.#constants.set(result, runOp(node.op, operands, node.attributes));
+      return;
+    }
+    const x = inputs[0]!;
+    const levels = this.#levels.get(x);
+    if (this.#isMove(node)) {
+      if (levels !== undefined) this.#levels.set(result, this.#move(node, levels));
+      else this.#pending.set(result, this.#moveReal(node));
+      return;
+    }
+    switch (node.op.name) {
+      case conv2d.name:
+        this.#pending.set(result, this.#convolve(node));
+        return;
+      case add.name:
+        this.#pending.set(result, this.#addStreams(node));
+        return;
+      case quantizeUnit.name:
+        this.#levels.set(result, this.#quantize(this.#pendingOf(x), node.name, node.attributes.bits));
+        return;
+      case dequantize.name:
+        this.#pending.set(result, { integer: levels!, scale: undefined, chain: [] });
+        return;
+      case globalAveragePool.name:
+        this.#pending.set(result, this.#average(node));
+        return;
+      case addBias.name:
+      case batchNormalize.name:
+      case activate.name:
+        this.#pending.set(result, this.#append(this.#pendingOf(x), node));
+        return;
+      default:
+        throw new SubbitError(`${node.name}: the op ${node.op.name} cannot be deployed`);
+    }
+  }
+
+  #pendingOf(value: Value): Pending {
+    const pending = this.#pending.get(value);
+    if (pending === undefined) throw new SubbitError(`${value.name}: a quantized value where a real one is expected`);
+    return pending;
+  }
+
+  #append(pending: Pending, node: Node): Pending {
+    return { ...pending, chain: [...pending.chain, node] };
+  }
+
+  #isMove({ op }: Node): boolean {
+    return op.name === maxPool.name || op.name === strideShortcut.name || op.name === reshape.name;
+  }
+
+  /** Ops that move elements without computing, on integers. Quantization is monotone, so maxima may be taken after it. */
+  #move(node: Node, value: Value): Value {
+    const { name, attributes } = node;
+    if (node.op.name === maxPool.name) return this.rounded.apply(integerMaxPool, name, [value], attributes);
+    return this.rounded.apply(node.op, name, [value], attributes as never);
+  }
+
+  /** The same on a real value: at once while nothing real has been done to its integers. A scale is positive, so maxima stay. */
+  #moveReal(node: Node): Pending {
+    const pending = this.#pendingOf(node.inputs[0]!);
+    if (pending.chain.length > 0) return this.#append(pending, node);
+    const moved = this.#move(node, pending.integer);
+    const bound = this.#streams.get(pending.integer);
+    if (bound !== undefined) this.#streams.set(moved, bound);
+    return { ...pending, integer: moved };
+  }
+
+  #convolve(node: Node): Pending {
+    const [x, filter, xScale, filterScale] = node.inputs;
+    if (xScale !== undefined)
+      throw new SubbitError(`${node.name}: an input with a scale of its own cannot be deployed`);
+    const scale = filterScale && this.#constants.get(filterScale)!;
+    if (scale && scale.data.length > 1)
+      throw new SubbitError(`${node.name}: filters with a scale per output channel cannot be deployed yet`);
+    const weights = this.#constants.get(filter!);
+    if (weights === undefined)
+      throw new SubbitError(`${node.name}: a filter that is computed from the image cannot be deployed`);
+    const [kernelHeight, kernelWidth, channels] = weights.type.shape as [number, number, number];
+    const terms = kernelHeight * kernelWidth * channels;
+    const isFloat = weights.type.encoding === undefined;
+    const levels =
+      this.#levels.get(x!) ?? this.#roundInput(node.name, this.#pendingOf(x!), isFloat ? terms : undefined);
+    const stored = isFloat ? this.#roundFilter(node.name, weights, terms, levels) : weights;
+    const { stride, padTop, padLeft, outHeight, outWidth, dilation = 1, groups = 1 } = node.attributes;
+    const y = this.rounded.apply(
+      integerConv2d,
+      node.name,
+      [levels, this.rounded.constant(`${node.name}/filter`, stored.type, stored.data)],
+      { stride, padTop, padLeft, outHeight, outWidth, dilation, groups },
+    );
+    return { integer: y, scale, chain: [] };
+  }
+
+  /** 16-bit integers with one scale; fewer bits where the accumulator's bound asks for it. */
+  #roundFilter(layer: string, { type, data }: Tensor, terms: number, x: Value): Tensor {
+    const max = Math.min(32767, Math.floor((2 ** 31 - 1) / (terms * largestInteger(x.type.encoding!))));
+    let largest = 0;
+    for (const weight of data) largest = Math.max(largest, Math.abs(weight));
+    const step = Math.fround(largest > 0 ? largest / max : 1);
+    const rounded = Int16Array.from(data, (weight) => Math.max(-max, Math.min(max, Math.round(weight / step))));
+    let error = 0;
+    let power = 0;
+    for (let i = 0; i < data.length; i++) {
+      error += (rounded[i]! * step - data[i]!) ** 2;
+      power += data[i]! ** 2;
+    }
+    const what = `weights to integers up to ${max}`;
+    this.roundings.push({ layer, what, relativeError: power > 0 ? Math.sqrt(error / power) : 0 });
+    return { type: integer(type.shape, max, { dtype: 'i16', step }), data: rounded };
+  }
+
+  /** What goes into a float layer, as integers. `terms` products are summed; without it, as many bits as there are. */
+  #roundInput(layer: string, { chain, ...source }: Pending, terms = 1): Value {
+    // What only moves elements at the end of the chain moves integers instead.
+    const end = chain.findLastIndex((node) => !this.#isMove(node)) + 1;
+    const pending = { ...source, chain: chain.slice(0, end) };
+    return chain.slice(end).reduce((value, node) => this.#move(node, value), this.#roundedInput(layer, pending, terms));
+  }
+
+  #roundedInput(layer: string, pending: Pending, terms: number): Value {
+    const last = pending.chain.at(-1);
+    if (last?.op.name === activate.name && last.attributes.kind !== 'relu') {
+      this.roundings.push({ layer, what: `input to ${inputBits} bits` });
+      return this.#quantize(pending, `${layer}/input`, inputBits);
+    }
+    // Half of the accumulator's bits to the input, half to the weights.
+    const max = Math.min(fixedPointMax, Math.floor(Math.sqrt((2 ** 31 - 1) / terms)));
+    return this.#toFixedPoint(layer, pending, max);
+  }
+
+  /** Dequantize, chain, quantize: what `lower` makes thresholds of. */
+  #quantize(pending: Pending, name: string, bits: number): Value {
+    let value = this.rounded.apply(
+      dequantize,
+      `${name}/real`,
+      [pending.integer, pending.scale && this.#constant(`${name}/scale`, pending.scale)],
+      {},
+    );
+    for (const node of pending.chain) {
+      const constants = node.inputs
+        .slice(1)
+        .map((each) => each && this.#constant(each.name, this.#constants.get(each)!));
+      value = this.rounded.apply(node.op, `${name}/${node.name}`, [value, ...constants], node.attributes as never);
+    }
+    return this.rounded.apply(quantizeUnit, name, [value], { bits });
+  }
+
+  #constant(name: string, { type, data }: Tensor): Value {
+    return this.rounded.constant(name, type, data);
+  }
+
+  /** Integers 0 .. max (or -max .. max) that stand for an affine function of the pending ones, clamped. */
+  #toFixedPoint(layer: string, pending: Pending, max: number): Value {
+    const last = pending.chain.at(-1);
+    const isRelu = last?.op.name === activate.name;
+    const affine = this.#affine(isRelu ? { ...pending, chain: pending.chain.slice(0, -1) } : pending, layer);
+    const range = this.#rangeOf(pending, affine);
+    const step = range / max;
+    this.roundings.push({ layer, what: `input to integers up to ${max}, clamped at ${range.toPrecision(3)}` });
+    return this.#rescale(`${layer}/input`, pending.integer, affine, { step, low: isRelu ? 0 : -max, high: max });
+  }
+
+  /** Where values are clamped: what the chain's last batch norm makes likely, or the static bound. */
+  #rangeOf(pending: Pending, { slope, intercept }: Affine): number {
+    const norm = pending.chain.findLast((node) => node.op.name === batchNormalize.name);
+    const bound = pending.integer.type.encoding!.max;
+    let range = 0;
+    if (norm === undefined) {
+      for (const [c, factor] of slope.entries())
+        range = Math.max(range, Math.abs(factor) * bound + Math.abs(intercept[c]!));
+    } else {
+      const [gamma, beta] = norm.inputs.slice(3).map((value) => this.#constants.get(value!)!.data);
+      for (const [c, g] of gamma!.entries())
+        range = Math.max(range, Math.abs(beta![c]!) + clampedDeviations * Math.abs(g));
+    }
+    return range > 0 ? range : 1;
+  }
+
+  #affine(pending: Pending, layer: string): Affine {
+    const affine = affineOf(pending, (value) => this.#constants.get(value)!.data);
+    if (affine === undefined)
+      throw new SubbitError(`${layer}: an input that is not bounded and not affine (plus relu) cannot be deployed`);
+    return affine;
+  }
+
+  #rescale(
+    name: string,
+    x: Value,
+    { slope, intercept }: Affine,
+    { step, low, high }: { readonly step: number; readonly low: number; readonly high: number },
+  ): Value {
+    const factors = slope.map((factor) => (this.#grid ? multiplierOf(factor / step) : { multiplier: 0, shift: 0 }));
+    const row = (part: string, values: readonly number[]): Value =>
+      this.rounded.constant(`${name}/${part}`, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values));
+    const constants = [
+      row(
+        'multiplier',
+        factors.map(({ multiplier }) => multiplier),
+      ),
+      row(
+        'shift',
+        factors.map(({ shift }) => shift),
+      ),
+      row(
+        'bias',
+        intercept.map((real) => Math.round(real / step)),
+      ),
+    ];
+    return this.rounded.apply(rescale, name, [x, ...constants], { low, high, step });
+  }
+
+  /** a + b as residual streams. */
+  #addStreams(node: Node): Pending {
+    const [a, b] = node.inputs.map((value) => this.#stream(value!, node.name)) as [Value, Value];
+    const sum = this.rounded.apply(integerAdd, node.name, [a, b], {});
+    const bound = this.#streams.get(a)! + this.#streams.get(b)!;
+    this.#streams.set(sum, bound);
+    this.streamBound = Math.max(this.streamBound, bound);
+    return { integer: sum, scale: undefined, chain: [] };
+  }
+
+  /** A real value on the streams' fixed-point grid. */
+  #stream(value: Value, layer: string): Value {
+    const pending = this.#pendingOf(value);
+    const { integer: x, chain } = pending;
+    this.streamed.add(value);
+    if (chain.length === 0 && this.#streams.has(x)) return x;
+    const affine = this.#affine(pending, layer);
+    const largest = largestInteger(x.type.encoding!);
+    const bound = Math.max(
+      ...affine.slope.map((factor, c) => Math.abs(factor) * largest + Math.abs(affine.intercept[c]!)),
+    );
+    for (const factor of affine.slope) this.largestFactor = Math.max(this.largestFactor, Math.abs(factor));
+    const step = this.#grid?.step ?? bound;
+    const high = Math.ceil(bound / step) + 1;
+    const stream = this.#rescale(`${value.name}/stream`, x, affine, { step, low: -high, high });
+    this.#streams.set(stream, bound);
+    return stream;
+  }
+
+  #average(node: Node): Pending {
+    const pending = this.#pendingOf(node.inputs[0]!);
+    const last = pending.chain.at(-1);
+    const isDone = pending.chain.length === 0;
+    const isBounded = last?.op.name === activate.name && last.attributes.kind !== 'relu';
+    const [, height, width] = node.inputs[0]!.type.shape as [number, number, number];
+    const values = isDone
+      ? pending.integer
+      : isBounded
+        ? this.#roundInput(node.name, pending)
+        : this.#toFixedPoint(node.name, pending, Math.min(fixedPointMax, Math.floor((2 ** 31 - 1) / (height * width))));
+    const sum = this.rounded.apply(sumPool, node.name, [values], {});
+    const share: Tensor = { type: real([1]), data: Float32Array.of(1 / (height * width)) };
+    const scale = isDone && pending.scale ? multiplied(share, pending.scale) : share;
+    return { integer: sum, scale, chain: [] };
+  }
+
+  /** The last accumulators: the bias rounded to their step, one step for all classes. */
+  #finish(logits: Value): Value {
+    const pending = this.#pendingOf(logits);
+    const affine = this.#affine(pending, logits.name);
+    const factor = affine.slope[0]!;
+    if (!(factor > 0) || affine.slope.some((each) => each !== factor))
+      throw new SubbitError(`${logits.name}: the last layer must be a convolution or dense layer with at most a bias`);
+    // One more bit at a time until weights and bias fit together.
+    const bound = pending.integer.type.encoding!.max * factor + Math.max(...affine.intercept.map(Math.abs));
+    let step = factor;
+    while (bound / step > 2 ** 31 - 2) step *= 2;
+    const high = Math.ceil(bound / step);
+    return this.#rescale('logits', pending.integer, affine, { step, low: -high, high });
+  }
+}
+
+function multiplied(a: Tensor, b: Tensor): Tensor {
+  return { type: a.type, data: Float32Array.of(a.data[0]! * b.data[0]!) };
+}

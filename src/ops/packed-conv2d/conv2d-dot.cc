@@ -1,0 +1,196 @@
+/**
+ * Convolution by dot products of bytes: dot.ts has the filter's layout, dot-tile.h the arithmetic, windows.h the walk.
+ *
+ * Where the inputs of a group are a multiple of four, windows are read from the band's padded copy, one run per filter row
+ * (per tap, if dilated), or from x itself under a 1x1 filter. Otherwise, as in first layers, each output pixel's window is
+ * gathered from the copy.
+ */
+#include "band-outputs.h"
+#include "dot-tile.h"
+#include "ops.h"
+
+namespace subbit::SUBBIT_ISA {
+namespace {
+
+struct DotConvolution {
+  Windows w;
+  const uint8_t* x;
+  bool isInPlace;
+  bool isGathered;
+  /** Inputs of a window / 4 */
+  int quads;
+  /** Neighbouring taps that are one run of memory. */
+  int tapsPerRun;
+  TileSize tileSize;
+
+  int numRuns() const { return isGathered ? 1 : w.taps() / tapsPerRun; }
+  ptrdiff_t windowBytes() const { return 4 * static_cast<ptrdiff_t>(quads); }
+};
+
+void CopyBytes(const uint8_t* __restrict from, ptrdiff_t bytes, uint8_t* __restrict to) {
+  for (ptrdiff_t i = 0; i < bytes; ++i) to[i] = from[i];
+}
+
+void FillZero(uint8_t* to, ptrdiff_t bytes) {
+  for (ptrdiff_t i = 0; i < bytes; ++i) to[i] = 0;
+}
+
+/** The band's padded bytes of the group [row][column][C / groups]. */
+void CopyBand(const Windows& w, const uint8_t* x, const Band& band, uint8_t* out) {
+  const ptrdiff_t channels = w.groupInputs();
+  ForRuns(
+      w, x, band,
+      [&](const uint8_t* bytes, int first, int count) {
+        if (w.groups == 1) return CopyBytes(bytes, count * channels, out + first * channels);
+        for (int i = 0; i < count; ++i) {
+          CopyBytes(bytes + static_cast<ptrdiff_t>(i) * w.inChannels, channels, out + (first + i) * channels);
+        }
+      },
+      [&](int first, int count) { FillZero(out + first * channels, count * channels); });
+}
+
+/** Bytes that a gather copies at once. */
+constexpr int kChunk = 32;
+
+/** Copies in chunks; reads and writes up to kChunk - 1 bytes more. */
+inline void CopyChunks(const uint8_t* from, int bytes, uint8_t* to) {
+  for (int i = 0; i < bytes; i += kChunk) __builtin_memcpy(to + i, from + i, kChunk);
+}
+
+/** Windows from the padded copy, [pixel][windowBytes]. */
+void GatherWindows(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
+  const Windows& w = c.w;
+  const int channels = w.groupInputs();
+  const int readWidth = RectangleOf(w, band).columns.size();
+  const int runBytes = c.tapsPerRun * channels;
+  const ptrdiff_t bytes = static_cast<ptrdiff_t>(w.taps()) * channels;
+  for (int i = 0; i < band.pixels(); ++i, out += c.windowBytes()) {
+    const uint8_t* from = copy + static_cast<ptrdiff_t>(starts[i]) * channels;
+    uint8_t* to = out;
+    for (int kh = 0; kh < w.kernelHeight; ++kh) {
+      for (int kw = 0; kw < w.kernelWidth; kw += c.tapsPerRun, to += runBytes) {
+        CopyChunks(from + static_cast<ptrdiff_t>(kh * readWidth + kw) * w.dilation * channels, runBytes, to);
+      }
+    }
+    for (ptrdiff_t byte = bytes; byte < c.windowBytes(); ++byte) out[byte] = 0;
+  }
+}
+
+/** A thread's scratch for one band. */
+struct DotScratch {
+  int32_t* runs;
+  int32_t* starts;
+  uint8_t* copy;
+  uint8_t* windows;
+  int32_t* border;
+  int32_t* pixelSums;
+  int32_t* sums;
+  int32_t* products;
+};
+
+/** Lays out the thread's scratch; the same memory again for the same pixels. */
+DotScratch MakeScratch(const DotConvolution& c, const Band& band, bool needsSums, Pool& pool, int thread) {
+  const size_t read = RectangleOf(c.w, band).pixels();
+  const size_t pixels = band.pixels();
+  const size_t sizes[] = {
+      RoundToLine(c.numRuns() * sizeof(int32_t)),
+      RoundToLine(pixels * sizeof(int32_t)),
+      // Gathering reads and writes a chunk more.
+      c.isInPlace ? 0 : RoundToLine(read * c.w.groupInputs() + kChunk),
+      c.isGathered ? RoundToLine(pixels * c.windowBytes() + kChunk) : 0,
+      RoundToLine(c.w.outChannels * sizeof(int32_t)),
+      needsSums ? RoundToLine(read * sizeof(int32_t)) : 0,
+      needsSums ? RoundToLine(pixels * sizeof(int32_t)) : 0,
+      ProductBytes(c.w, c.tileSize),
+  };
+  size_t total = 0;
+  for (size_t size : sizes) total += size;
+  uint8_t* at = static_cast<uint8_t*>(pool.Scratch(thread, total));
+  uint8_t* parts[8];
+  for (int i = 0; i < 8; at += sizes[i++]) parts[i] = at;
+  const auto ints = [&](int i) { return reinterpret_cast<int32_t*>(parts[i]); };
+  return {ints(0), ints(1), parts[2], parts[3], ints(4), ints(5), ints(6), ints(7)};
+}
+
+/** Offsets of a window's runs in the padded copy. */
+void RunOffsets(const DotConvolution& c, int readWidth, int32_t* runs) {
+  const Windows& w = c.w;
+  runs[0] = 0;
+  if (c.isGathered || c.isInPlace) return;
+  for (int kh = 0; kh < w.kernelHeight; ++kh) {
+    for (int kw = 0; kw < w.kernelWidth; kw += c.tapsPerRun) *runs++ = (kh * readWidth + kw) * w.dilation * w.groupInputs();
+  }
+}
+
+}  // namespace
+
+void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) {
+  DotConvolution c;
+  c.w = MakeWindows(p, 1);
+  const Windows& w = c.w;
+  c.x = b.x.u8();
+  c.isGathered = w.groupInputs() % 4 != 0;
+  c.isInPlace = !c.isGathered && w.taps() == 1 && w.padTop == 0 && w.padLeft == 0 && w.groups == 1;
+  c.quads = CeilDiv(w.taps() * w.groupInputs(), 4);
+  c.tapsPerRun = w.dilation == 1 ? w.kernelWidth : 1;
+  const int planes = p.weightBits == 16 ? 2 : 1;
+  const ptrdiff_t planeBytes = c.windowBytes() * kBlock;
+  const ptrdiff_t blockBytes = planes * planeBytes;
+  const int blocks = w.groupBlocks();
+  c.tileSize = DotTileSize(blocks);
+  Epilogue epilogue = EpilogueOf(p, b);
+  if (planes == 2 && kMultipliesPlanes) epilogue.sumFactor -= 128 * epilogue.productFactor;
+  const bool needsSums = epilogue.needsSums();
+
+  ForBands(w, c.tileSize.blocks, static_cast<double>(blockBytes) * blocks * w.groups, pool, [&](const Band& band, int thread, bool isNew) {
+    const DotScratch scratch = MakeScratch(c, band, needsSums, pool, thread);
+    const Rectangle read = RectangleOf(w, band);
+    if (isNew) {
+      WindowStarts(w, band, scratch.starts);
+      RunOffsets(c, read.columns.size(), scratch.runs);
+      if (!c.isInPlace) CopyBand(w, c.x, band, scratch.copy);
+      if (c.isGathered) {
+        GatherWindows(c, band, scratch.starts, scratch.copy, scratch.windows);
+        for (int i = 0; needsSums && i < band.pixels(); ++i) {
+          scratch.sums[i] = SumOfBytes(scratch.windows + i * c.windowBytes(), static_cast<int>(c.windowBytes()));
+        }
+      } else if (needsSums) {
+        SumWindows(w, c.x, band, scratch.pixelSums, scratch.sums);
+      }
+    }
+    DotTile tile;
+    tile.runs = scratch.runs;
+    tile.numRuns = c.numRuns();
+    tile.runQuads = c.quads / tile.numRuns;
+    tile.planeBytes = planeBytes;
+    tile.blockBytes = blockBytes;
+    tile.planes = planes;
+    tile.weightBits = p.weightBits;
+    tile.activationBits = p.activationBits;
+    const ptrdiff_t firstRead = (static_cast<ptrdiff_t>(band.n) * w.height + read.rows.first) * w.width + read.columns.first;
+    const BorderTerm border(w, b.offsets.i32(), p.kernelHeight * p.kernelWidth, scratch.border);
+    ComputeBand(w, epilogue, band, c.tileSize, border, {scratch.products, needsSums ? scratch.sums : nullptr},
+                [&](Range pixels, int block, int blocksAtOnce, int32_t* out, ptrdiff_t stride) {
+      const uint8_t* pointers[kDotPixels];
+      for (int i = 0; i < pixels.size(); ++i) {
+        const ptrdiff_t pixel = pixels.first + i;
+        if (c.isGathered) {
+          pointers[i] = scratch.windows + pixel * c.windowBytes();
+        } else if (c.isInPlace) {
+          const ptrdiff_t row = scratch.starts[pixel] / read.columns.size();
+          const ptrdiff_t column = scratch.starts[pixel] % read.columns.size();
+          pointers[i] = c.x + (firstRead + row * w.width + column) * w.inChannels;
+        } else {
+          pointers[i] = scratch.copy + static_cast<ptrdiff_t>(scratch.starts[pixel]) * w.groupInputs();
+        }
+      }
+      tile.pixels = pointers;
+      tile.filter = b.filter.u8() + (static_cast<ptrdiff_t>(band.group) * blocks + block) * blockBytes;
+      tile.out = out;
+      tile.outStride = stride;
+      MultiplyDots(tile, pixels.size(), blocksAtOnce);
+    });
+  });
+}
+
+}  // namespace subbit::SUBBIT_ISA

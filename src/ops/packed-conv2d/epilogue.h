@@ -1,0 +1,232 @@
+/**
+ * From a pixel's products to its outputs, for all families of fused convolutions (packed-conv2d.ts):
+ *
+ *     acc = productFactor * P - sumFactor * S - O        then thresholds, a linear function, or the residual stream
+ *
+ * A kernel hands over P of a run of consecutive output channels as 32-bit integers. The parts of acc may wrap around,
+ * acc itself does not, so unsigned arithmetic gives it exactly. Everything runs on whole registers; the last one of a run
+ * overlaps the one before (the same outputs are computed twice), and runs shorter than a register go channel by channel.
+ */
+#pragma once
+#include "../conv2d/vector.h"
+#include "kernel.h"
+
+namespace subbit::SUBBIT_ISA {
+
+/** epilogueKinds of packed-conv2d.ts. */
+enum EpilogueKind {
+  kAccumulators = 0,
+  kThresholds = 1,
+  kTwoSidedThresholds = 2,
+  kLinear = 3,
+  kAbsolute = 4,
+  kStream = 5,
+};
+
+/** `kCount` elements that the compiler keeps in registers. */
+template <class T, int kCount>
+struct LanesOf {
+  typedef T Type __attribute__((vector_size(kCount * sizeof(T))));
+  typedef T Unaligned __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
+};
+template <class T, int kCount>
+using Lanes = typename LanesOf<T, kCount>::Type;
+
+template <int kCount, class T>
+inline Lanes<T, kCount> LoadLanes(const T* p) {
+  return *reinterpret_cast<const typename LanesOf<T, kCount>::Unaligned*>(p);
+}
+template <int kCount, class T>
+inline void StoreLanes(T* p, Lanes<T, kCount> value) {
+  *reinterpret_cast<typename LanesOf<T, kCount>::Unaligned*>(p) = value;
+}
+
+/** What an op's params and buffers say about its epilogue. */
+struct Epilogue {
+  int kind;
+  int levels;
+  /** K: between the rows of constants, and between the pixels of y. */
+  int channels;
+  uint32_t productFactor;
+  uint32_t sumFactor;
+  double low;
+  double high;
+  Tensor constants;
+  Tensor residual;
+  Tensor y;
+
+  bool needsSums() const { return sumFactor != 0; }
+};
+
+template <class Params, class Buffers>
+inline Epilogue EpilogueOf(const Params& p, const Buffers& b) {
+  Epilogue e;
+  e.kind = p.epilogue;
+  e.levels = p.levels;
+  e.channels = p.outChannels;
+  e.productFactor = static_cast<uint32_t>(p.productFactor);
+  e.sumFactor = static_cast<uint32_t>(p.sumFactor);
+  e.low = p.low;
+  e.high = p.high;
+  e.constants = b.constants;
+  e.residual = b.residual;
+  e.y = b.y;
+  return e;
+}
+
+/** A run of channels of one output pixel. */
+struct PixelRun {
+  /** [count] */
+  const int32_t* products;
+  /** Of all outputs [N * OH * OW]. */
+  ptrdiff_t pixel;
+  int firstChannel;
+  int count;
+  /** S of the pixel and the channels' group. */
+  int32_t windowSum;
+  /** O of the pixel, [K] from channel 0; null where there are no offsets. */
+  const int32_t* border;
+};
+
+template <int kCount>
+inline Lanes<int32_t, kCount> AccumulatorsAt(const Epilogue& e, const PixelRun& run, int i) {
+  using Unsigned = Lanes<uint32_t, kCount>;
+  const uint32_t sums = e.sumFactor * static_cast<uint32_t>(run.windowSum);
+  Unsigned acc = (Unsigned)LoadLanes<kCount>(run.products + i) * e.productFactor - sums;
+  if (run.border != nullptr) acc -= (Unsigned)LoadLanes<kCount>(run.border + run.firstChannel + i);
+  return (Lanes<int32_t, kCount>)acc;
+}
+
+/** How many of the channels' thresholds are reached. `kVectors` registers at once hide the chain of additions. */
+template <int kCount, int kVectors, bool kIsTwoSided>
+inline void CountThresholds(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
+  using Integers = Lanes<int32_t, kCount>;
+  Integers acc[kVectors];
+  Integers level[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    acc[v] = AccumulatorsAt<kCount>(e, run, i + v * kCount);
+    level[v] = Integers{};
+  }
+  const int32_t* row = e.constants.i32() + run.firstChannel + i;
+  for (int j = 0; j < e.levels; ++j, row += e.channels) {
+    // A comparison that holds is -1.
+    for (int v = 0; v < kVectors; ++v) level[v] -= acc[v] >= LoadLanes<kCount>(row + v * kCount);
+  }
+  for (int j = 0; kIsTwoSided && j < e.levels; ++j, row += e.channels) {
+    for (int v = 0; v < kVectors; ++v) level[v] -= acc[v] <= LoadLanes<kCount>(row + v * kCount);
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    StoreLanes<kCount>(y + i + v * kCount, __builtin_convertvector(level[v], Lanes<uint8_t, kCount>));
+  }
+}
+
+/** round(acc * slope + intercept), half to even; adding 1.5 * 2^23 rounds, and leaves the integer in the low bits. */
+template <int kCount, bool kIsAbsolute>
+inline void LinearLevels(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
+  using Integers = Lanes<int32_t, kCount>;
+  using Floats = Lanes<float, kCount>;
+  constexpr float kRounding = 12582912.0f;
+  const float* slope = e.constants.f32() + run.firstChannel + i;
+  const Floats acc = __builtin_convertvector(AccumulatorsAt<kCount>(e, run, i), Floats);
+  Floats real = acc * LoadLanes<kCount>(slope);
+  real += LoadLanes<kCount>(slope + e.channels);
+  if (kIsAbsolute) real = (Floats)((Integers)real & 0x7fffffff);
+  const Floats zero = {};
+  const Floats most = zero + static_cast<float>(e.levels);
+  // In this order NaN becomes 0.
+  real = real > zero ? real : zero;
+  real = real < most ? real : most;
+  const Integers level = (Integers)(real + kRounding) & 0x3fffff;
+  StoreLanes<kCount>(y + i, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
+}
+
+/**
+ * clamp(floor((acc * multiplier + half) / 2^shift) + bias, low, high) + residual, in doubles, which hold every
+ * intermediate result exactly (|acc * multiplier| < 2^47): they are fast everywhere, 64-bit integers are not.
+ */
+template <int kCount>
+inline void StreamIntegers(const Epilogue& e, const PixelRun& run, int i, int32_t* y) {
+  using Integers = Lanes<int32_t, kCount>;
+  using Longs = Lanes<int64_t, kCount>;
+  using Doubles = Lanes<double, kCount>;
+  // 1.5 * 2^52
+  constexpr double kRounding = 6755399441055744.0;
+  const int32_t* multiplier = e.constants.i32() + run.firstChannel + i;
+  const Integers shift = LoadLanes<kCount>(multiplier + e.channels);
+  const Integers bias = LoadLanes<kCount>(multiplier + 2 * static_cast<ptrdiff_t>(e.channels));
+  const Doubles acc = __builtin_convertvector(AccumulatorsAt<kCount>(e, run, i), Doubles);
+  const Doubles power = (Doubles)((1023 - __builtin_convertvector(shift, Longs)) << 52);
+  const Doubles half = 0.5 - 0.5 * __builtin_convertvector(-(shift == 0), Doubles);
+  const Doubles value = acc * __builtin_convertvector(LoadLanes<kCount>(multiplier), Doubles) * power + half;
+  Doubles whole = (value + kRounding) - kRounding;
+  const Doubles zero = {};
+  whole -= whole > value ? zero + 1 : zero;
+  whole += __builtin_convertvector(bias, Doubles);
+  whole = whole > e.low ? whole : zero + e.low;
+  whole = whole < e.high ? whole : zero + e.high;
+  Integers result = __builtin_convertvector((Longs)(whole + kRounding), Integers);
+  if (e.residual.present()) {
+    result += LoadLanes<kCount>(e.residual.i32() + run.pixel * e.channels + run.firstChannel + i);
+  }
+  StoreLanes<kCount>(y + i, result);
+}
+
+/** body.Run<kCount, kVectors>(i) for registers i .. that cover the run. */
+template <int kCount, class Body>
+inline void ForRegisters(int count, const Body& body) {
+  int i = 0;
+  for (; i + 4 * kCount <= count; i += 4 * kCount) body.template Run<kCount, 4>(i);
+  for (; i + kCount <= count; i += kCount) body.template Run<kCount, 1>(i);
+  if (i == count) return;
+  if (count >= kCount) return body.template Run<kCount, 1>(count - kCount);
+  for (; i < count; ++i) body.template Run<1, 1>(i);
+}
+
+template <int kKind>
+struct FinishBody {
+  const Epilogue& e;
+  const PixelRun& run;
+  ptrdiff_t start;
+
+  template <int kCount, int kVectors>
+  void Run(int i) const {
+    if constexpr (kKind == kThresholds || kKind == kTwoSidedThresholds) {
+      CountThresholds<kCount, kVectors, kKind == kTwoSidedThresholds>(e, run, i, e.y.u8() + start);
+    } else {
+      for (int v = 0; v < kVectors; ++v, i += kCount) {
+        if constexpr (kKind == kAccumulators) {
+          StoreLanes<kCount>(e.y.i32() + start + i, AccumulatorsAt<kCount>(e, run, i));
+        }
+        if constexpr (kKind == kLinear) LinearLevels<kCount, false>(e, run, i, e.y.u8() + start);
+        if constexpr (kKind == kAbsolute) LinearLevels<kCount, true>(e, run, i, e.y.u8() + start);
+        if constexpr (kKind == kStream) StreamIntegers<kCount>(e, run, i, e.y.i32() + start);
+      }
+    }
+  }
+};
+
+template <int kKind, int kCount>
+void FinishAs(const Epilogue& e, const PixelRun& run) {
+  ForRegisters<kCount>(run.count, FinishBody<kKind>{e, run, run.pixel * e.channels + run.firstChannel});
+}
+
+/** Writes the outputs of a run of channels. */
+inline void Finish(const Epilogue& e, const PixelRun& run) {
+  switch (e.kind) {
+    case kAccumulators:
+      return FinishAs<kAccumulators, kLanes>(e, run);
+    case kThresholds:
+      return FinishAs<kThresholds, kLanes>(e, run);
+    case kTwoSidedThresholds:
+      return FinishAs<kTwoSidedThresholds, kLanes>(e, run);
+    case kLinear:
+      return FinishAs<kLinear, kLanes>(e, run);
+    case kAbsolute:
+      return FinishAs<kAbsolute, kLanes>(e, run);
+    default:
+      // Half as many, so that the doubles fill one register.
+      return FinishAs<kStream, kLanes / 2>(e, run);
+  }
+}
+
+}  // namespace subbit::SUBBIT_ISA

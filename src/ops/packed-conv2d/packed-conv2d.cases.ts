@@ -1,0 +1,330 @@
+/**
+ * Cases of a kernel family: geometries that meet every edge of the tiles, every pair of bit-widths that it takes, every
+ * epilogue. All exact.
+ */
+import type { AnyOp } from '../../core/op.js';
+import { type CaseInput, type Content, evaluate, input, integers, type OpCase, opCase } from '../../core/op-case.js';
+import { arrayOf, integer, maxLevel, quantized, sizeOf, type TensorType } from '../../core/tensor.js';
+import { neverDown, neverUp } from '../integer/threshold.js';
+import { type Family, families } from './families.js';
+import type { Epilogue, EpilogueKind } from './packed-conv2d.js';
+
+interface Geometry {
+  /** [N, H, W, C] */
+  readonly x: readonly [number, number, number, number];
+  readonly outChannels: number;
+  /** [KH, KW] */
+  readonly filter: readonly [number, number];
+  readonly stride?: number;
+  readonly dilation?: number;
+  readonly groups?: number;
+  readonly pad?: readonly [number, number];
+  readonly out: readonly [number, number];
+}
+
+const geometries: Readonly<Record<string, Geometry>> = {
+  'one number': { x: [1, 1, 1, 1], outChannels: 1, filter: [1, 1], out: [1, 1] },
+  'dense, one sample': { x: [1, 1, 1, 515], outChannels: 17, filter: [1, 1], out: [1, 1] },
+  'dense, many samples': { x: [67, 1, 1, 130], outChannels: 70, filter: [1, 1], out: [1, 1] },
+  'as large as the image': { x: [9, 5, 5, 24], outChannels: 80, filter: [5, 5], out: [1, 1] },
+  pointwise: { x: [2, 7, 9, 65], outChannels: 33, filter: [1, 1], out: [7, 9] },
+  'pointwise, stride 2': { x: [2, 6, 7, 64], outChannels: 128, filter: [1, 1], stride: 2, out: [3, 4] },
+  'same 3x3, 64 channels': { x: [1, 9, 10, 64], outChannels: 64, filter: [3, 3], pad: [1, 1], out: [9, 10] },
+  'same 3x3, 128 to 256': { x: [1, 4, 5, 128], outChannels: 256, filter: [3, 3], pad: [1, 1], out: [4, 5] },
+  'same 3x3, 256 to 320, batch': { x: [3, 3, 2, 256], outChannels: 320, filter: [3, 3], pad: [1, 1], out: [3, 2] },
+  'same 3x3, 16 channels': { x: [2, 13, 11, 16], outChannels: 16, filter: [3, 3], pad: [1, 1], out: [13, 11] },
+  'same 3x3, prime sizes': { x: [2, 7, 13, 37], outChannels: 67, filter: [3, 3], pad: [1, 1], out: [7, 13] },
+  'same 3x3, one channel': { x: [2, 5, 7, 1], outChannels: 1, filter: [3, 3], pad: [1, 1], out: [5, 7] },
+  'valid 3x3 on a long row': { x: [1, 3, 67, 3], outChannels: 48, filter: [3, 3], out: [1, 65] },
+  'row filter': { x: [2, 5, 9, 17], outChannels: 7, filter: [1, 4], pad: [0, 1], out: [5, 9] },
+  'padding all around': { x: [2, 3, 3, 16], outChannels: 31, filter: [5, 5], pad: [4, 4], out: [7, 7] },
+  '3x3 stride 2': { x: [2, 11, 13, 66], outChannels: 31, filter: [3, 3], stride: 2, pad: [1, 1], out: [6, 7] },
+  '7x7 stride 2, three channels': {
+    x: [1, 21, 19, 3],
+    outChannels: 64,
+    filter: [7, 7],
+    stride: 2,
+    pad: [3, 3],
+    out: [11, 10],
+  },
+  '2x2 stride 3, hangs over the end': { x: [1, 10, 7, 16], outChannels: 15, filter: [2, 2], stride: 3, out: [4, 3] },
+  'dilation 2': { x: [1, 9, 8, 20], outChannels: 9, filter: [3, 3], dilation: 2, pad: [2, 2], out: [9, 8] },
+  'two groups 5x5': { x: [1, 7, 6, 48], outChannels: 40, filter: [5, 5], groups: 2, pad: [2, 2], out: [7, 6] },
+  'three odd groups': { x: [2, 5, 4, 21], outChannels: 15, filter: [3, 3], groups: 3, pad: [1, 1], out: [5, 4] },
+  depthwise: { x: [1, 6, 7, 35], outChannels: 35, filter: [3, 3], groups: 35, pad: [1, 1], out: [6, 7] },
+  'dilated, two groups, stride 2': {
+    x: [1, 11, 9, 8],
+    outChannels: 6,
+    filter: [3, 3],
+    dilation: 2,
+    stride: 2,
+    groups: 2,
+    pad: [2, 2],
+    out: [6, 5],
+  },
+};
+
+interface Setting {
+  readonly weightBits: number;
+  readonly activationBits: number;
+  readonly epilogue: EpilogueKind;
+  /** x = xMultiplier * q - offset. @default 1 */
+  readonly xMultiplier?: number;
+  readonly hasOffsets?: boolean;
+  readonly hasResidual?: boolean;
+  readonly levels?: number;
+}
+
+function caseOf({ family, tableInputs = 0 }: FamilyCases, geometryName: string, setting: Setting): OpCase {
+  const {
+    x: xShape,
+    outChannels,
+    filter,
+    stride = 1,
+    dilation = 1,
+    groups = 1,
+    pad = [0, 0],
+    out,
+  } = geometries[geometryName]!;
+  const { weightBits, activationBits, epilogue: kind, xMultiplier = 1, levels = 3 } = setting;
+  const attributes = {
+    ...{ stride, dilation, groups, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] },
+    filterShape: [...filter, xShape[3] / groups, outChannels],
+    ...family.factorsOf(weightBits, xMultiplier),
+    ...{ weightBits, activationBits, tableInputs },
+  };
+  const filterType = filterTypeOf(attributes.filterShape, weightBits);
+  const packed = family.pack.infer([filterType], attributes)[0]!;
+  // The accumulators' usual size, so that thresholds and factors fall among them.
+  const terms = sizeOf([...filter, xShape[3] / groups]);
+  const spread = Math.ceil(
+    Math.sqrt(terms) * xMultiplier * maxLevel(activationBits) * maxLevel(Math.min(weightBits, 15)) * 0.5,
+  );
+  const { constants, epilogue } = epilogueCase(kind, outChannels, levels, spread);
+  const yShape = [xShape[0], ...out, outChannels];
+  const offsetRows = filter[0] * filter[1];
+  const inputs: (CaseInput | undefined)[] = [
+    input(
+      quantized(xShape, { kind: 'levels', max: maxLevel(activationBits), step: 1 }),
+      integers(0, maxLevel(activationBits)),
+    ),
+    input(packed, (data, random) => {
+      const stored = arrayOf(filterType);
+      filterContent(filterType)(stored, random, []);
+      data.set(evaluate(family.pack as AnyOp, [filterType], attributes, [stored]).packed!);
+    }),
+    setting.hasOffsets
+      ? input({ dtype: 'i32', shape: [offsetRows + 1, outChannels] }, borderTerm(offsetRows, outChannels, spread))
+      : undefined,
+    constants,
+    setting.hasResidual ? input({ dtype: 'i32', shape: yShape }, integers(-(2 ** 20), 2 ** 20)) : undefined,
+  ];
+  const options = [
+    setting.hasOffsets && 'offsets',
+    setting.hasResidual && 'residual',
+    xMultiplier === 2 && 'bipolar x',
+  ];
+  const variant = tableInputs === 0 ? [] : [`tables of ${tableInputs}`];
+  const bits = `${weightBits}-${activationBits}`;
+  const name = [bits, geometryName, kind, ...options.filter(Boolean), ...variant].join(', ');
+  return opCase(family.conv, name, inputs, { ...attributes, epilogue });
+}
+
+/** The filter of `weightBits` before it is packed: bipolar levels, or i16 for 16. */
+function filterTypeOf(shape: readonly number[], weightBits: number): TensorType {
+  if (weightBits === 16) return integer(shape, 32767, { dtype: 'i16' });
+  return quantized(shape, { kind: 'bipolar', max: maxLevel(weightBits), step: 1 });
+}
+
+const filterContent = ({ encoding }: TensorType): Content =>
+  encoding!.kind === 'integer' ? integers(-32768, 32767) : integers(0, encoding!.max);
+
+/** Rows of random numbers and their sum. */
+function borderTerm(rows: number, channels: number, spread: number): Content {
+  return (data, random) => {
+    for (let c = 0; c < channels; c++) {
+      let total = 0;
+      for (let row = 0; row < rows; row++) {
+        const value = random.nextInt(2 * spread + 1) - spread;
+        data[row * channels + c] = value;
+        total += value;
+      }
+      data[rows * channels + c] = total;
+    }
+  };
+}
+
+function epilogueCase(
+  kind: EpilogueKind,
+  channels: number,
+  levels: number,
+  spread: number,
+): { constants: CaseInput | undefined; epilogue: Epilogue } {
+  const base = { kind, levels: 0, low: 0, high: 0, max: 2 ** 31 - 1, step: 1 };
+  switch (kind) {
+    case 'accumulators':
+      return { constants: undefined, epilogue: base };
+    case 'thresholds':
+    case 'two-sided thresholds': {
+      const rows = kind === 'thresholds' ? levels : 2 * levels;
+      return {
+        constants: input({ dtype: 'i32', shape: [rows, channels] }, thresholdRows(rows, channels, levels, spread)),
+        epilogue: { ...base, levels },
+      };
+    }
+    case 'linear':
+    case 'absolute': {
+      const content: Content = (data, random) => {
+        for (let c = 0; c < channels; c++) {
+          data[c] = ((random.next() + 0.2) * levels) / spread;
+          data[channels + c] = (random.next() - 0.3) * levels;
+        }
+      };
+      return { constants: input({ dtype: 'f32', shape: [2, channels] }, content), epilogue: { ...base, levels } };
+    }
+    case 'stream': {
+      const content: Content = (data, random) => {
+        for (let c = 0; c < channels; c++) {
+          data[c] = random.nextInt(131071) - 65535;
+          data[channels + c] = random.nextInt(48);
+          data[2 * channels + c] = random.nextInt(2001) - 1000;
+        }
+        data[channels] = 0;
+      };
+      const low = -(2 ** 28);
+      return {
+        constants: input({ dtype: 'i32', shape: [3, channels] }, content),
+        epilogue: { ...base, low, high: 2 ** 28 },
+      };
+    }
+  }
+}
+
+/** Rising thresholds of each channel (falling below the up rows); some are never reached, some always. */
+function thresholdRows(rows: number, channels: number, levels: number, spread: number): Content {
+  return (data, random) => {
+    for (let c = 0; c < channels; c++) {
+      const sorted = Array.from({ length: levels }, () => random.nextInt(2 * spread + 1) - spread).sort(
+        (a, b) => a - b,
+      );
+      for (let j = 0; j < rows; j++) {
+        const value = j < levels ? sorted[j]! : sorted[0]! - 1 - (j - levels);
+        data[j * channels + c] =
+          c % 7 === 6 ? (j < levels ? neverUp : neverDown) : c % 7 === 5 && j === 0 ? neverDown : value;
+      }
+    }
+  };
+}
+
+interface FamilyCases {
+  readonly family: Family;
+  /** W, A of the two settings that every geometry runs with. */
+  readonly usualBits: readonly [readonly [number, number], readonly [number, number]];
+  /** Of the tables family. @default 0 */
+  readonly tableInputs?: number;
+}
+
+const all: readonly FamilyCases[] = [
+  {
+    family: families.planes,
+    usualBits: [
+      [1, 1],
+      [2, 2],
+    ],
+  },
+  {
+    family: families.tables,
+    usualBits: [
+      [1, 2],
+      [1, 4],
+    ],
+    tableInputs: 6,
+  },
+  {
+    family: families.tables,
+    usualBits: [
+      [1, 1],
+      [2, 3],
+    ],
+    tableInputs: 4,
+  },
+  {
+    family: families.dot,
+    usualBits: [
+      [4, 4],
+      [8, 8],
+    ],
+  },
+];
+
+const widths = [1, 2, 3, 4, 5, 6, 7, 8];
+const usualGeometries = ['same 3x3, prime sizes', 'same 3x3, 128 to 256', 'three odd groups', 'dense, many samples'];
+
+const epilogueSettings: readonly Setting[] = [
+  { weightBits: 1, activationBits: 2, epilogue: 'accumulators', hasOffsets: true },
+  { weightBits: 1, activationBits: 1, epilogue: 'accumulators', hasOffsets: true, xMultiplier: 2 },
+  { weightBits: 1, activationBits: 1, epilogue: 'thresholds', levels: 1 },
+  { weightBits: 1, activationBits: 2, epilogue: 'two-sided thresholds' },
+  { weightBits: 1, activationBits: 2, epilogue: 'linear', levels: 7 },
+  { weightBits: 2, activationBits: 3, epilogue: 'absolute', levels: 15, hasOffsets: true },
+  { weightBits: 1, activationBits: 4, epilogue: 'linear', levels: 255 },
+  { weightBits: 1, activationBits: 2, epilogue: 'stream' },
+  { weightBits: 1, activationBits: 2, epilogue: 'stream', hasResidual: true },
+  { weightBits: 2, activationBits: 2, epilogue: 'stream', hasResidual: true, hasOffsets: true },
+];
+
+/** All cases of a family's fused op. */
+function fusedCases(cases: FamilyCases): OpCase[] {
+  const onEveryGeometry = Object.keys(geometries).flatMap((name) =>
+    cases.usualBits.map(([weightBits, activationBits]) => {
+      const levels = Math.min(maxLevel(activationBits), 15);
+      return caseOf(cases, name, { weightBits, activationBits, epilogue: 'thresholds', levels });
+    }),
+  );
+  const pairs = widths.flatMap((weightBits) => widths.map((activationBits) => ({ weightBits, activationBits })));
+  const onEveryPair = pairs.map((pair, i) =>
+    caseOf(cases, usualGeometries[i % usualGeometries.length]!, { ...pair, epilogue: 'accumulators' }),
+  );
+  const onEveryEpilogue = epilogueSettings.flatMap((setting) =>
+    ['same 3x3, prime sizes', '3x3 stride 2', 'padding all around'].map((name) => caseOf(cases, name, setting)),
+  );
+  const wideGeometries = [
+    '7x7 stride 2, three channels',
+    'valid 3x3 on a long row',
+    'same 3x3, one channel',
+    'two groups 5x5',
+  ];
+  const wide = (cases.family.takesWide ? wideGeometries : []).map((name) =>
+    caseOf(cases, name, { weightBits: 16, activationBits: 8, epilogue: 'thresholds', hasOffsets: true }),
+  );
+  const unique = new Map(
+    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...wide].map((each) => [each.name, each]),
+  );
+  return [...unique.values()];
+}
+
+/** All cases of a family's pack op: the layouts themselves. */
+function packFilterCases({ family, tableInputs = 0 }: FamilyCases): OpCase[] {
+  const shapes: readonly [readonly number[], number][] = [
+    [[1, 1, 1, 1], 1],
+    [[3, 3, 64, 64], 1],
+    [[3, 3, 37, 67], 1],
+    [[1, 1, 515, 17], 1],
+    [[5, 5, 24, 40], 2],
+    [[3, 3, 1, 35], 35],
+  ];
+  const bits = family.takesWide ? [...widths, 16] : widths;
+  return shapes.flatMap(([shape, groups]) =>
+    bits.map((weightBits) => {
+      const type = filterTypeOf(shape, weightBits);
+      const variant = tableInputs === 0 ? '' : `, tables of ${tableInputs}`;
+      const name = `${weightBits} bits, ${shape.join('x')}, ${groups} groups${variant}`;
+      return opCase(family.pack, name, [input(type, filterContent(type))], { groups, weightBits, tableInputs });
+    }),
+  );
+}
+
+export const packedConv2dCases: readonly OpCase[] = all.flatMap((cases) => [
+  ...packFilterCases(cases),
+  ...fusedCases(cases),
+]);

@@ -1,0 +1,231 @@
+/**
+ * Chooses the kernels of a deployed network: every `integer-conv2d` becomes, with what follows it, one fused convolution of a
+ * kernel family (ops/packed-conv2d), and its filter a packed one. Exact: the fused op computes the same integers.
+ *
+ *     integer-conv2d                                    y i32
+ *     integer-conv2d -> threshold                       y u8
+ *     integer-conv2d -> rescale [-> integer-add]        y i32, a residual stream
+ *
+ * A node is swallowed only when nothing else reads what it computes. What no family takes (operands of 16 bits on both sides,
+ * depthwise filters) stays as it is.
+ */
+import { Graph, type Node, type Value } from '../core/graph.js';
+import { decode, operandOf, type TypedArray } from '../core/tensor.js';
+import { channelsOf } from '../ops/elementwise/elementwise.js';
+import { integerAdd } from '../ops/integer/integer-add.js';
+import { rescale } from '../ops/integer/rescale.js';
+import { threshold } from '../ops/integer/threshold.js';
+import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
+import { type Family, type FamilyName, families } from '../ops/packed-conv2d/families.js';
+import {
+  type ConvolutionKind,
+  chooseKernel,
+  type KernelName,
+  tableInputsOf,
+} from '../ops/packed-conv2d/kernel-choice.js';
+import { linearFit } from '../ops/packed-conv2d/linear-fit.js';
+import type { Epilogue } from '../ops/packed-conv2d/packed-conv2d.js';
+import { prune } from './prune.js';
+
+export interface SelectOptions {
+  /** Of the backend that will run the graph. */
+  readonly isa: string;
+  /** Overrides the table of choices. @default chooseKernel */
+  readonly kernelOf?: ((kind: ConvolutionKind, isa: string) => KernelName) | undefined;
+}
+
+export function selectKernels(graph: Graph, options: SelectOptions): Graph {
+  return new Selection(graph, options).selected;
+}
+
+/** A convolution with the nodes that it swallows, in order. */
+interface Fusion {
+  readonly conv: Node;
+  readonly family: Family;
+  readonly kind: ConvolutionKind;
+  readonly tail: readonly Node[];
+}
+
+class Selection {
+  readonly selected = new Graph();
+  readonly #graph: Graph;
+  readonly #options: SelectOptions;
+  readonly #values = new Map<Value, Value>();
+  readonly #readers = new Map<Value, Node[]>();
+
+  constructor(graph: Graph, options: SelectOptions) {
+    this.#graph = graph;
+    this.#options = options;
+    const nodes = prune(graph);
+    for (const node of nodes) for (const value of node.inputs) if (value) this.#readersOf(value).push(node);
+    // By the last node that each swallows: there all inputs are at hand.
+    const fusions = new Map<Node, Fusion>();
+    const swallowed = new Set<Node>();
+    for (const node of nodes) {
+      if (node.op.name !== integerConv2d.name) continue;
+      const fusion = this.#fusionOf(node);
+      if (fusion === undefined) continue;
+      fusions.set(fusion.tail.at(-1) ?? node, fusion);
+      for (const each of [node, ...fusion.tail]) swallowed.add(each);
+    }
+    for (const [name, value] of graph.inputs) this.#values.set(value, this.selected.input(name, value.type));
+    for (const node of nodes) {
+      const fusion = fusions.get(node);
+      if (fusion !== undefined) this.#values.set(node.outputs[0]!, this.#fuse(fusion));
+      else if (!swallowed.has(node)) this.#copy(node);
+    }
+    for (const [name, value] of graph.outputs) this.selected.output(name, this.#valueOf(value));
+  }
+
+  #readersOf(value: Value): Node[] {
+    const readers = this.#readers.get(value) ?? [];
+    this.#readers.set(value, readers);
+    return readers;
+  }
+
+  #valueOf(value: Value): Value {
+    const known = this.#values.get(value);
+    if (known !== undefined) return known;
+    const copy = this.selected.constant(value.name, value.type, this.#graph.constants.get(value)!);
+    this.#values.set(value, copy);
+    return copy;
+  }
+
+  #copy(node: Node): void {
+    const inputs = node.inputs.map((value) => value && this.#valueOf(value));
+    this.#values.set(node.outputs[0]!, this.selected.apply(node.op, node.name, inputs, node.attributes as never));
+  }
+
+  /** The node that alone reads a value, unless the value is an output. */
+  #onlyReader(value: Value): Node | undefined {
+    const readers = this.#readersOf(value);
+    const isOutput = [...this.#graph.outputs.values()].includes(value);
+    return readers.length === 1 && !isOutput ? readers[0] : undefined;
+  }
+
+  #fusionOf(conv: Node): Fusion | undefined {
+    const kind = kindOf(conv, this.#graph);
+    if (kind === undefined) return undefined;
+    const name = (this.#options.kernelOf ?? chooseKernel)(kind, this.#options.isa);
+    if (name === 'plain') return undefined;
+    const family: Family = families[name as FamilyName];
+    const next = this.#onlyReader(conv.outputs[0]!);
+    const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
+    const canSwallow =
+      (next?.op.name === threshold.name || next?.op.name === rescale.name) && next.inputs.slice(1).every(isConstant);
+    if (!canSwallow) return { conv, family, kind, tail: [] };
+    const after = next.op.name === rescale.name ? this.#onlyReader(next.outputs[0]!) : undefined;
+    if (after?.op.name !== integerAdd.name) return { conv, family, kind, tail: [next] };
+    return { conv, family, kind, tail: [next, after] };
+  }
+
+  #fuse({ conv, family, kind, tail }: Fusion): Value {
+    const [x, filter] = conv.inputs as [Value, Value];
+    const { weightBits, activationBits } = kind;
+    const tableInputs = family.name === 'tables' ? tableInputsOf(this.#options.isa) : 0;
+    const { groups } = conv.attributes;
+    const packed = this.selected.apply(family.pack, `${conv.name}/packed`, [this.#valueOf(filter)], {
+      groups,
+      weightBits,
+      tableInputs,
+    });
+    const { epilogue, constants } = this.#epilogueOf(conv, tail);
+    return this.selected.apply(
+      family.conv,
+      conv.name,
+      [this.#valueOf(x), packed, this.#offsetsOf(conv), constants, this.#residualOf(tail)],
+      {
+        ...conv.attributes,
+        ...{ weightBits, activationBits, tableInputs, epilogue },
+        filterShape: filter.type.shape,
+        ...family.factorsOf(weightBits, operandOf(x.type).multiplier),
+      },
+    );
+  }
+
+  /** The operand of the swallowed addition that the convolution does not compute. */
+  #residualOf(tail: readonly Node[]): Value | undefined {
+    const [rescaled, sum] = tail;
+    const other = sum?.inputs.find((value) => value !== rescaled!.outputs[0]);
+    return other && this.#valueOf(other);
+  }
+
+  #epilogueOf(conv: Node, tail: readonly Node[]): { epilogue: Epilogue; constants: Value | undefined } {
+    const { max, step } = (tail.at(-1) ?? conv).outputs[0]!.type.encoding!;
+    const base = { levels: 0, low: 0, high: 0, max, step };
+    const [first] = tail;
+    if (first === undefined) return { epilogue: { kind: 'accumulators', ...base }, constants: undefined };
+    const contents = first.inputs.slice(1).map((value) => value && (this.#graph.constants.get(value) as Int32Array));
+    const numChannels = channelsOf(first.outputs[0]!.type.shape);
+    const rows = (data: TypedArray): Value => {
+      const dtype = data instanceof Float32Array ? 'f32' : 'i32';
+      const shape = [data.length / numChannels, numChannels];
+      return this.selected.constant(`${conv.name}/epilogue`, { dtype, shape }, data);
+    };
+    if (first.op.name === rescale.name) {
+      const { low, high } = first.attributes;
+      return { epilogue: { kind: 'stream', ...base, low, high }, constants: rows(joined(contents as Int32Array[])) };
+    }
+    const [up, down] = contents as [Int32Array, Int32Array | undefined];
+    const fit = linearFit(up, down, numChannels);
+    if (fit !== undefined) {
+      const kind = down === undefined ? 'linear' : 'absolute';
+      return { epilogue: { kind, ...base, levels: max }, constants: rows(fit) };
+    }
+    const kind = down === undefined ? 'thresholds' : 'two-sided thresholds';
+    return { epilogue: { kind, ...base, levels: max }, constants: rows(down ? joined([up, down]) : up) };
+  }
+
+  /** x's zero points times the weights, by tap, and their sum; absent where there is no zero point. */
+  #offsetsOf(conv: Node): Value | undefined {
+    const [x, filter] = conv.inputs as [Value, Value];
+    const xOperand = operandOf(x.type);
+    if (xOperand.offset.every((offset) => offset === 0)) return undefined;
+    const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.type.shape as [number, number, number, number];
+    const taps = kernelHeight * kernelWidth;
+    const groupOutputs = outChannels / conv.attributes.groups;
+    const weights = this.#graph.constants.get(filter)!;
+    const weightOperand = operandOf(filter.type);
+    const offsets = new Int32Array((taps + 1) * outChannels);
+    for (let i = 0; i < weights.length; i++) {
+      const k = i % outChannels;
+      const row = Math.floor(i / outChannels);
+      const channel = Math.floor(k / groupOutputs) * groupInputs + (row % groupInputs);
+      // decode(0) is minus the offset.
+      const term = -decode(xOperand, 0, channel) * decode(weightOperand, weights[i]!, k);
+      const tap = Math.floor(row / groupInputs);
+      offsets[tap * outChannels + k] = offsets[tap * outChannels + k]! + term;
+      offsets[taps * outChannels + k] = offsets[taps * outChannels + k]! + term;
+    }
+    return this.selected.constant(`${conv.name}/offsets`, { dtype: 'i32', shape: [taps + 1, outChannels] }, offsets);
+  }
+}
+
+/** What the choice of a kernel depends on; undefined for convolutions that no family takes. */
+function kindOf(conv: Node, graph: Graph): ConvolutionKind | undefined {
+  const [x, filter] = conv.inputs as [Value, Value];
+  if (x.type.dtype !== 'u8' || !graph.constants.has(filter)) return undefined;
+  const { kind, max } = filter.type.encoding!;
+  const isWide = filter.type.dtype === 'i16';
+  if (!isWide && !(kind === 'bipolar' && Number.isInteger(Math.log2(max + 1)))) return undefined;
+  const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.type.shape as [number, number, number, number];
+  const [batch, outHeight, outWidth] = conv.outputs[0]!.type.shape as [number, number, number];
+  return {
+    weightBits: isWide ? 16 : Math.log2(max + 1),
+    activationBits: Math.ceil(Math.log2(x.type.encoding!.max + 1)),
+    groupInputs,
+    groupOutputs: outChannels / conv.attributes.groups,
+    taps: kernelHeight * kernelWidth,
+    pixels: batch * outHeight * outWidth,
+  };
+}
+
+function joined(parts: readonly Int32Array[]): Int32Array {
+  const whole = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
