@@ -1,18 +1,30 @@
 import { defineConfig } from 'tsdown';
 
-/** One entry per subpath export, the command line, and the worker that a loader starts by file name. */
-export default defineConfig({
-  entry: {
-    index: 'src/index.ts',
-    nn: 'src/nn/index.ts',
-    train: 'src/train/index.ts',
-    data: 'src/data/index.ts',
-    formats: 'src/formats/index.ts',
-    cli: 'src/cli/main.ts',
-    'loader-worker': 'src/data/loader-worker.ts',
+const common = { target: 'es2022', dts: true, fixedExtension: false } as const;
+
+export default defineConfig([
+  /** One entry per subpath export, the command line, and the worker that a loader starts by file name. */
+  {
+    ...common,
+    entry: {
+      index: 'src/index.ts',
+      nn: 'src/nn/index.ts',
+      train: 'src/train/index.ts',
+      data: 'src/data/index.ts',
+      formats: 'src/formats/index.ts',
+      runtime: 'src/runtime/index.ts',
+      cli: 'src/cli/main.ts',
+      'loader-worker': 'src/data/loader-worker.ts',
+    },
+    platform: 'node',
   },
-  platform: 'node',
-  target: 'es2022',
-  dts: true,
-  fixedExtension: false,
-});
+  /** The runtime for browsers: one small file, with the kernels that it fetches beside it. */
+  {
+    ...common,
+    entry: { 'runtime-browser': 'src/runtime/browser.ts' },
+    platform: 'browser',
+    minify: true,
+    clean: false,
+    copy: 'build/wasm/runtime*.wasm',
+  },
+]);

@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^subbit$/, replacement: source('index.ts') },
-      { find: /^subbit\/(nn|train|data|formats)$/, replacement: source('$1/index.ts') },
+      { find: /^subbit\/(nn|train|data|formats|runtime)$/, replacement: source('$1/index.ts') },
     ],
   },
   test: {

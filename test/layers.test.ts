@@ -4,7 +4,10 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
-const order = ['util', 'core', 'ops', 'passes', 'backends', 'optim', 'nn', 'data', 'formats', 'train', 'cli'];
+const order = [
+  ...['util', 'core', 'image', 'ops', 'passes', 'backends', 'optim', 'nn', 'data'],
+  ...['formats', 'runtime', 'train', 'deploy', 'cli'],
+];
 const source = fileURLToPath(new URL('../src', import.meta.url));
 
 function violations(files: readonly { path: string; text: string }[]): string[] {

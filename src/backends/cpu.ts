@@ -7,7 +7,6 @@
 import type { Backend, Call, Memory, Program } from '../core/backend.js';
 import type { AnyOp, ParamKind } from '../core/op.js';
 import type { Operand } from '../core/tensor.js';
-import { ops } from '../ops/index.js';
 import { SubbitError, UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 import { signatureOf } from './signature.js';
@@ -31,6 +30,9 @@ export interface KernelHost {
 
 /** Kernels that are loaded, and opened for an instruction set and a number of threads. */
 export interface KernelModule {
+  /** The ops that it is used for, by code: all of them, or the first ones, which are the inference runtime's. */
+  readonly ops: Readonly<Record<string, AnyOp>>;
+  /** Of the declarations of `ops` that it was compiled for. */
   readonly signature: number;
   /** What is compiled in and what this machine has, the best first. */
   readonly isas: readonly string[];
@@ -52,7 +54,7 @@ export function createCpuBackend(
   module: KernelModule,
   options: { readonly threads: number; readonly isa?: string | undefined },
 ): Backend {
-  if (module.signature !== signatureOf(ops)) {
+  if (module.signature !== signatureOf(module.ops)) {
     throw new SubbitError(`the ${name} kernels were built from other sources than this subbit; run: npm run build`);
   }
   const { threads, isa = module.isas[0]! } = options;
@@ -64,24 +66,29 @@ export function createCpuBackend(
     isa,
     `instruction set of the ${name} kernels`,
   );
-  return new CpuBackend({ name, isa, threads }, module.open(isaIndex, threads));
+  const opCodes = new Map(Object.values(module.ops).map((op, i) => [op, i]));
+  return new CpuBackend({ name, isa, threads }, module.open(isaIndex, threads), opCodes);
 }
-
-const opCodes = new Map<AnyOp, number>(Object.values(ops).map((op, i) => [op, i]));
 
 class CpuBackend implements Backend {
   readonly name: string;
   readonly isa: string;
   readonly threads: number;
   readonly #host: KernelHost;
+  readonly #opCodes: ReadonlyMap<AnyOp, number>;
   /** What was allocated and not freed; also tells this backend's memory from others'. */
   readonly #memories = new Map<Memory, CpuMemory>();
 
-  constructor(identity: { name: string; isa: string; threads: number }, host: KernelHost) {
+  constructor(
+    identity: { name: string; isa: string; threads: number },
+    host: KernelHost,
+    opCodes: ReadonlyMap<AnyOp, number>,
+  ) {
     this.name = identity.name;
     this.isa = identity.isa;
     this.threads = identity.threads;
     this.#host = host;
+    this.#opCodes = opCodes;
   }
 
   allocate(bytes: number): Memory {
@@ -131,7 +138,7 @@ class CpuBackend implements Backend {
   }
 
   #codeOf(op: AnyOp): number {
-    const code = opCodes.get(op);
+    const code = this.#opCodes.get(op);
     if (code === undefined || !this.#host.hasKernel(code)) throw new SubbitError(`no cpu kernel for the op ${op.name}`);
     return code;
   }

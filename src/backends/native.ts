@@ -2,12 +2,16 @@
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type { Backend } from '../core/backend.js';
+import type { AnyOp } from '../core/op.js';
+import { runtimeOps } from '../ops/runtime.js';
 import { SubbitError } from '../util/errors.js';
 import { builtFile } from './built-file.js';
 import { type CpuMemory, type CpuOptions, createCpuBackend, type KernelHost, type KernelModule } from './cpu.js';
 
 interface Addon {
   readonly signature: number;
+  /** Of `runtimeOps`, the first of its ops. */
+  readonly runtimeSignature: number;
   readonly isas: readonly string[];
   addressOf(buffer: ArrayBuffer): number;
   release(buffer: ArrayBuffer): void;
@@ -62,20 +66,14 @@ function allocateBuffer(bytes: number): ArrayBuffer {
 }
 
 /** Undefined when it is not built. */
-function loadAddon(): KernelModule | undefined {
+function loadAddon(): Addon | undefined {
   const file = builtFile('native/subbit.node');
   if (file === undefined) return undefined;
-  let addon: Addon;
   try {
-    addon = createRequire(import.meta.url)(file);
+    return createRequire(import.meta.url)(file) as Addon;
   } catch (error) {
     throw new SubbitError(`the native kernels do not load: ${(error as Error).message}; run: npm run build`);
   }
-  return {
-    signature: addon.signature,
-    isas: addon.isas,
-    open: (isa, threads) => new NativeHost(addon, isa, threads),
-  };
 }
 
 /** None when the addon is not built. */
@@ -83,10 +81,17 @@ export function nativeIsas(): readonly string[] {
   return loadAddon()?.isas ?? [];
 }
 
-export function createNative(options: CpuOptions = {}): Backend {
-  const module = loadAddon();
-  if (module === undefined) {
+/** `ops` are all ops, or those of the inference runtime. */
+export function createNative(ops: Readonly<Record<string, AnyOp>>, options: CpuOptions = {}): Backend {
+  const addon = loadAddon();
+  if (addon === undefined) {
     throw new SubbitError('the native kernels are not built; run: npm run build (it needs g++ or clang++)');
   }
+  const module: KernelModule = {
+    ops,
+    signature: ops === runtimeOps ? addon.runtimeSignature : addon.signature,
+    isas: addon.isas,
+    open: (isa, threads) => new NativeHost(addon, isa, threads),
+  };
   return createCpuBackend('native', module, { ...options, threads: options.threads ?? availableParallelism() });
 }

@@ -77,6 +77,7 @@ export class Plan {
   readonly bytes: number;
   readonly #program: Program;
   readonly #memories: Memory[];
+  readonly #readable = new Map<string, TensorPlace>();
   readonly #views = new Map<string, TypedArray>();
 
   constructor(graph: Graph, variables: Variables, options: CompileOptions = {}) {
@@ -114,9 +115,8 @@ export class Plan {
     this.nodes = nodes;
     this.#program = this.backend.prepare(calls);
     this.bytes = this.#memories.reduce((sum, memory) => sum + memory.bytes, 0);
-    for (const [name, value] of graph.inputs) this.#views.set(name, viewOf(placeOf(value)));
-    for (const [name, value] of graph.outputs) this.#views.set(name, viewOf(placeOf(value)));
-    if (options.keepAll) for (const value of kept) this.#views.set(value.name, viewOf(placeOf(value)));
+    for (const [name, value] of [...graph.inputs, ...graph.outputs]) this.#readable.set(name, placeOf(value));
+    if (options.keepAll) for (const value of kept) this.#readable.set(value.name, placeOf(value));
   }
 
   /** Memory of its own for a value, until the plan goes. */
@@ -166,12 +166,19 @@ export class Plan {
     for (const memory of memories) this.backend.free(memory);
   }
 
-  /** The memory of an input or output (with `keepAll`, of any tensor) by name. */
+  /** The memory of an input or output (with `keepAll`, of any tensor) by name; for this moment only, as memory may grow in a run. */
   tensor(name: string): TypedArray {
-    const view = this.#views.get(name);
-    if (view === undefined) {
-      throw new SubbitError(`the plan has no tensor '${name}' to read (it has ${[...this.#views.keys()].join(', ')})`);
+    const place = this.#readable.get(name);
+    if (place === undefined) {
+      throw new SubbitError(
+        `the plan has no tensor '${name}' to read (it has ${[...this.#readable.keys()].join(', ')})`,
+      );
     }
+    const known = this.#views.get(name);
+    // WebAssembly memory that has grown has another buffer.
+    if (known?.buffer === place.memory.buffer) return known;
+    const view = viewOf(place);
+    this.#views.set(name, view);
     return view;
   }
 

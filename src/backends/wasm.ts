@@ -3,18 +3,20 @@
  *
  * All memory is one shared WebAssembly memory, which the module's own heap deals out. Every further thread is a worker
  * with an instance of the same module over the same memory: it gets a stack of its own from that heap, then calls
- * `SubbitWork` and stays inside C++, where it waits for tasks without any message from JavaScript.
+ * `SubbitWork` and stays inside C++, where it waits for tasks without any message from JavaScript. Where memory may not be
+ * shared, a `single` module over plain memory serves, on one thread.
  *
  * What depends on the platform (where the module's bytes are, how a worker is started) is a WasmPlatform; this file runs
  * in Node and in a browser alike.
  */
-import { SubbitError } from '../util/errors.js';
+import { runtimeOps } from '../ops/runtime.js';
+import { SubbitError, UsageError } from '../util/errors.js';
 import type { CpuMemory, KernelHost, KernelModule } from './cpu.js';
 
 export interface WasmPlatform {
   readonly module: WebAssembly.Module;
-  /** Starts a worker that runs `workerSource` with `data`. */
-  startWorker(source: string, data: WorkerData): { stop(): void };
+  /** Starts a worker that runs `source` with `data`. Absent: the module is a `single` one. */
+  startWorker?(source: string, data: WorkerData): { stop(): void };
 }
 
 export interface WorkerData {
@@ -23,6 +25,25 @@ export interface WorkerData {
   readonly engine: number;
   readonly thread: number;
   readonly stackTop: number;
+}
+
+/** (func (result v128) (i8x16.relaxed_swizzle (i8x16.splat (i32.const 0)) (i8x16.splat (i32.const 0)))) */
+const relaxedProbe = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b],
+  ...[0x03, 0x02, 0x01, 0x00],
+  ...[0x0a, 0x0f, 0x01, 0x0d, 0x00, 0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f, 0xfd, 0x80, 0x02, 0x0b],
+);
+
+/** The instruction sets that this engine has, the best first. Each is a module of its own. */
+export function engineIsas(): readonly ('relaxed' | 'simd128')[] {
+  return WebAssembly.validate(relaxedProbe) ? ['relaxed', 'simd128'] : ['simd128'];
+}
+
+/** Which of the files of scripts/build-wasm.mjs is for these ops; only the inference runtime's come with plain memory, too. */
+export function moduleFile(ops: KernelModule['ops'], isa: string, { isShared = true } = {}): string {
+  const parts = [ops === runtimeOps ? 'runtime' : 'subbit', ...(isShared ? [] : ['single'])];
+  return `${[...parts, ...(isa === 'relaxed' ? ['relaxed'] : [])].join('-')}.wasm`;
 }
 
 /** The exports of native/abi.h. Pointers come as signed 32-bit integers. */
@@ -35,7 +56,8 @@ interface Exports {
   SubbitExecute(engine: number, address: number, count: number): number;
   SubbitAllocate(bytes: number): number;
   SubbitFree(address: number): void;
-  SubbitStop(engine: number): void;
+  /** Not of `single` modules. */
+  SubbitStop?(engine: number): void;
 }
 
 /** As in scripts/build-wasm.mjs: 4 MiB to begin with, and up to 4 GiB. */
@@ -62,6 +84,7 @@ try {
 class WasmHost implements KernelHost {
   readonly pointerBytes = 4;
   readonly #memory: WebAssembly.Memory;
+  readonly #isShared: boolean;
   readonly #exports: Exports;
   readonly #engine: number;
   readonly #workers: { stop(): void }[] = [];
@@ -69,11 +92,15 @@ class WasmHost implements KernelHost {
   constructor(platform: WasmPlatform, memory: WebAssembly.Memory, exports: Exports, isa: number, threads: number) {
     this.#memory = memory;
     this.#exports = exports;
+    const { startWorker } = platform;
+    this.#isShared = startWorker !== undefined;
+    if (startWorker === undefined && threads > 1)
+      throw new UsageError(`without shared memory the WebAssembly kernels have one thread, not ${threads}`);
     this.#engine = exports.SubbitOpen(isa, threads);
     for (let thread = 1; thread < threads; thread++) {
       const stackTop = this.allocate(stackBytes).address + stackBytes;
       const data = { module: platform.module, memory, engine: this.#engine, thread, stackTop };
-      this.#workers.push(platform.startWorker(workerSource, data));
+      this.#workers.push(startWorker!(workerSource, data));
     }
   }
 
@@ -88,9 +115,18 @@ class WasmHost implements KernelHost {
         `out of memory: WebAssembly has no ${bytes} bytes left; use a smaller batch or the native kernels`,
       );
     }
-    // The memory may have grown in another thread; growing by nothing makes this one's buffer see it.
-    this.#memory.grow(0);
-    return { buffer: this.#memory.buffer, byteOffset: address, bytes, address };
+    const memory = this.#memory;
+    // Shared memory may have grown in another thread; growing by nothing makes this one's buffer see it.
+    if (this.#isShared) memory.grow(0);
+    return {
+      // Plain memory that grows (in a run, too, when a kernel wants scratch) detaches its buffer and has another.
+      get buffer() {
+        return memory.buffer;
+      },
+      byteOffset: address,
+      bytes,
+      address,
+    };
   }
 
   free(memory: CpuMemory): void {
@@ -106,15 +142,20 @@ class WasmHost implements KernelHost {
   }
 
   close(): void {
-    this.#exports.SubbitStop(this.#engine);
+    this.#exports.SubbitStop?.(this.#engine);
     for (const worker of this.#workers) worker.stop();
   }
 }
 
-function instantiate(module: WebAssembly.Module): { memory: WebAssembly.Memory; exports: Exports } {
-  const memory = new WebAssembly.Memory({ initial: initialPages, maximum: maximumPages, shared: true });
-  const instance = new WebAssembly.Instance(module, { env: { memory } });
-  return { memory, exports: instance.exports as unknown as Exports };
+/** Some devices do not even reserve addresses for the maximum. */
+function createMemory(isShared: boolean): WebAssembly.Memory {
+  for (let maximum = maximumPages; ; maximum /= 4) {
+    try {
+      return new WebAssembly.Memory({ initial: initialPages, maximum, shared: isShared });
+    } catch (error) {
+      if (maximum <= initialPages) throw error;
+    }
+  }
 }
 
 function textAt(memory: WebAssembly.Memory, address: number): string {
@@ -122,9 +163,14 @@ function textAt(memory: WebAssembly.Memory, address: number): string {
   return new TextDecoder().decode(bytes.slice(0, bytes.indexOf(0)));
 }
 
-export function wasmModule(platform: WasmPlatform): KernelModule {
-  const { memory, exports } = instantiate(platform.module);
+/** `ops` are those that the module was built with. */
+export async function wasmModule(platform: WasmPlatform, ops: KernelModule['ops']): Promise<KernelModule> {
+  const memory = createMemory(platform.startWorker !== undefined);
+  // Not by the constructor, which browsers keep from their main thread for large modules.
+  const instance = await WebAssembly.instantiate(platform.module, { env: { memory } });
+  const exports = instance.exports as unknown as Exports;
   return {
+    ops,
     signature: exports.SubbitSignature() >>> 0,
     isas: Array.from({ length: exports.SubbitNumIsas() }, (_, i) => textAt(memory, exports.SubbitIsaName(i))),
     open: (isa, threads) => new WasmHost(platform, memory, exports, isa, threads),

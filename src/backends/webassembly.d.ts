@@ -1,10 +1,15 @@
-/** The little of WebAssembly's JavaScript interface that wasm.ts uses: Node's types leave it to the DOM's, which are not loaded. */
+/**
+ * The little of WebAssembly's and the browser's JavaScript interfaces that wasm.ts and wasm-browser.ts use: Node's types leave
+ * them to the DOM's, which are not loaded.
+ */
 declare namespace WebAssembly {
+  function validate(bytes: Uint8Array): boolean;
+  function compile(bytes: Uint8Array): Promise<Module>;
+  function instantiate(module: Module, imports: Record<string, Record<string, Memory>>): Promise<Instance>;
   class Module {
     constructor(bytes: Uint8Array);
   }
-  class Instance {
-    constructor(module: Module, imports: Record<string, Record<string, Memory>>);
+  interface Instance {
     readonly exports: Record<string, unknown>;
   }
   class Memory {
@@ -13,3 +18,12 @@ declare namespace WebAssembly {
     grow(pages: number): number;
   }
 }
+
+declare class Worker {
+  constructor(address: string);
+  postMessage(message: unknown): void;
+  terminate(): void;
+}
+declare const navigator: { readonly hardwareConcurrency: number };
+/** Whether this page may share memory. */
+declare var crossOriginIsolated: boolean | undefined;

@@ -13,7 +13,8 @@ async function main(): Promise<void> {
     .description('Train convolutional networks at a few bits, and run them fast')
     .version(version)
     .showHelpAfterError('(add --help for the options)')
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true })
+    .enablePositionalOptions();
   for (const command of commands) command.register(program);
   exitOverrideAll(program);
   try {

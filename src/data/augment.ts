@@ -4,9 +4,10 @@
  * The random numbers of an image are those at its index in the set, in the stream (seed, 'augment', epoch): they depend
  * neither on the batch the image is in, nor on who fills the batch, nor on where training was resumed.
  */
+
+import { imageBytes } from '../image/shape.js';
 import type { Philox } from '../util/philox.js';
 import type { Augmentation, ImageSet } from './dataset.js';
-import { imageBytes } from './dataset.js';
 
 /**
  * What happens to one image: output (y, x) is input (y + down, x + right), or (y + down, width - 1 - x + right) in a

@@ -7,12 +7,7 @@
  * Pixels and labels lie in shared memory, so that a loader's worker thread reads them without a copy. Nothing here needs
  * Node: the module also serves browsers.
  */
-
-export interface ImageShape {
-  readonly height: number;
-  readonly width: number;
-  readonly channels: number;
-}
+import type { ImageShape } from '../image/shape.js';
 
 export interface ImageSet extends ImageShape {
   readonly count: number;
@@ -76,11 +71,6 @@ export function sharedBytes(length: number): Uint8Array {
 
 export function sharedIntegers(length: number): Int32Array {
   return new Int32Array(sharedMemory(length * Int32Array.BYTES_PER_ELEMENT));
-}
-
-/** Bytes of one image. */
-export function imageBytes(shape: ImageShape): number {
-  return shape.height * shape.width * shape.channels;
 }
 
 /** A set of `count` black images with label 0, to be filled. */

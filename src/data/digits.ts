@@ -8,8 +8,10 @@
  * image, both in the original order. The original order runs writer by writer (13 of them), so every writer is in both
  * splits, and accuracies say nothing about writers never seen.
  */
+
+import { imageBytes } from '../image/shape.js';
 import type { Dataset, DatasetKind, ImageSet } from './dataset.js';
-import { imageBytes, newImageSet } from './dataset.js';
+import { newImageSet } from './dataset.js';
 
 const shape = { height: 8, width: 8, channels: 1 };
 const numClasses = 10;

@@ -2,10 +2,11 @@
  * Filling one batch: the whole work of the loader as a function of its arguments, called by the loader's worker thread and,
  * where there is none, by the loader itself.
  */
+
+import { imageBytes } from '../image/shape.js';
 import { Philox } from '../util/philox.js';
 import { drawChange, writeChanged } from './augment.js';
 import type { Augmentation, ImageSet } from './dataset.js';
-import { imageBytes } from './dataset.js';
 import { epochOrder } from './order.js';
 
 /** How a set is cut into batches. Plain data: it is sent to the worker thread. */

@@ -9,10 +9,11 @@ import { lookUp } from '../util/nearest.js';
 import type { Dataset, DatasetKind } from './dataset.js';
 import { dataPlaces } from './places.js';
 
-export type { Augmentation, Dataset, DatasetKind, ImageSet, ImageShape } from './dataset.js';
+export { resizeImage } from '../image/resize.js';
+export type { ImageShape } from '../image/shape.js';
+export type { Augmentation, Dataset, DatasetKind, ImageSet } from './dataset.js';
 export { type Batch, createLoader, type Loader, type LoaderOptions } from './loader.js';
 export { prepare, prepareDataset } from './prepare.js';
-export { resizeImage } from './resize.js';
 
 export const datasets = {
   digits: async () => (await import('./digits.js')).digits,

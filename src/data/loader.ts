@@ -8,9 +8,11 @@
  * Filling is copying, microseconds per image. For a small set a thread costs more than it saves; the loader then fills each
  * batch when it is asked for.
  */
+
+import { imageBytes } from '../image/shape.js';
 import { UsageError } from '../util/errors.js';
 import type { Augmentation, ImageSet } from './dataset.js';
-import { imageBytes, sharedBytes, sharedIntegers } from './dataset.js';
+import { sharedBytes, sharedIntegers } from './dataset.js';
 import { BatchFiller, type BatchMemory, type BatchPlan, numBatches } from './fill-batch.js';
 
 /** Sets of fewer images are filled without a thread unless `ahead` says otherwise. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { luminance } from '../image/channels.js';
+import { resizeImage } from '../image/resize.js';
 import { UsageError } from '../util/errors.js';
-import { luminance } from './channels.js';
 import type { Dataset, ImageSet } from './dataset.js';
 import { newImageSet } from './dataset.js';
 import { prepare, prepareDataset } from './prepare.js';
-import { resizeImage } from './resize.js';
 
 function someSet(count: number, height: number, width: number, channels: number): ImageSet {
   const set = newImageSet(count, { height, width, channels });

@@ -27,7 +27,7 @@ const storedTypes = {
   I64: { bytes: 8, array: Uint8Array },
   U64: { bytes: 8, array: Uint8Array },
   U32: { bytes: 4, array: Uint8Array },
-  I16: { bytes: 2, array: Uint8Array },
+  I16: { bytes: 2, array: Int16Array },
   U16: { bytes: 2, array: Uint8Array },
   I8: { bytes: 1, array: Uint8Array },
   BOOL: { bytes: 1, array: Uint8Array },
@@ -36,7 +36,7 @@ const storedTypes = {
 export type StoredType = keyof typeof storedTypes;
 
 export interface TensorToStore {
-  /** Needed only for raw bytes. @default what `data` is: F32, U8 or I32 */
+  /** Needed only for raw bytes. @default what `data` is: F32, U8, I16 or I32 */
   readonly dtype?: StoredType;
   readonly shape: Shape;
   readonly data: TypedArray;
@@ -61,21 +61,10 @@ export function encodeSafetensors(
   tensors: Readonly<Record<string, TensorToStore>>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
-  const sorted = Object.entries(tensors).map(([name, tensor]) => checkedToStore(name, tensor));
-  sorted.sort((a, b) => storedTypes[b.dtype].bytes - storedTypes[a.dtype].bytes || (a.name < b.name ? -1 : 1));
-
-  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : [];
-  let dataBytes = 0;
-  for (const { name, dtype, shape, data } of sorted) {
-    entries.push([name, { dtype, shape, data_offsets: [dataBytes, dataBytes + data.byteLength] }]);
-    dataBytes += data.byteLength;
-  }
-  const header = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
-  const headerBytes = Math.ceil(header.length / 8) * 8;
-  if (headerBytes > MAX_HEADER_BYTES) {
-    throw new SubbitError(`a safetensors header of ${headerBytes} bytes is over the limit of ${MAX_HEADER_BYTES}`);
-  }
-
+  const sorted = Object.entries(tensors)
+    .map(([name, tensor]) => checkedToStore(name, tensor))
+    .sort(byPlace);
+  const { header, headerBytes, dataBytes } = layOut(sorted, metadata);
   const file = new Uint8Array(LENGTH_BYTES + headerBytes + dataBytes);
   new DataView(file.buffer).setUint32(0, headerBytes, true);
   file.set(header, LENGTH_BYTES);
@@ -88,9 +77,53 @@ export function encodeSafetensors(
   return file;
 }
 
+/** What a tensor takes in a file, without its contents. */
+export interface TensorTable {
+  readonly dtype: StoredType;
+  readonly shape: Shape;
+}
+
+/** The bytes of the file that `encodeSafetensors` makes of tensors with these types and shapes. */
+export function safetensorsBytes(
+  tensors: Readonly<Record<string, TensorTable>>,
+  metadata: Readonly<Record<string, string>> = {},
+): number {
+  const sorted = Object.entries(tensors)
+    .map(([name, tensor]) => ({ name, ...tensor }))
+    .sort(byPlace);
+  const { headerBytes, dataBytes } = layOut(sorted, metadata);
+  return LENGTH_BYTES + headerBytes + dataBytes;
+}
+
+type NamedTable = TensorTable & { readonly name: string };
+
+function byPlace(a: NamedTable, b: NamedTable): number {
+  return storedTypes[b.dtype].bytes - storedTypes[a.dtype].bytes || (a.name < b.name ? -1 : 1);
+}
+
+/** The header's text, and how many bytes it (padded) and the data take. */
+function layOut(
+  sorted: readonly NamedTable[],
+  metadata: Readonly<Record<string, string>>,
+): { header: Uint8Array; headerBytes: number; dataBytes: number } {
+  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [[METADATA, metadata]] : [];
+  let dataBytes = 0;
+  for (const { name, dtype, shape } of sorted) {
+    const bytes = bytesOf(shape, dtype)!;
+    entries.push([name, { dtype, shape, data_offsets: [dataBytes, dataBytes + bytes] }]);
+    dataBytes += bytes;
+  }
+  const header = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const headerBytes = Math.ceil(header.length / 8) * 8;
+  if (headerBytes > MAX_HEADER_BYTES) {
+    throw new SubbitError(`a safetensors header of ${headerBytes} bytes is over the limit of ${MAX_HEADER_BYTES}`);
+  }
+  return { header, headerBytes, dataBytes };
+}
+
 function checkedToStore(name: string, tensor: TensorToStore): StoredTensor & { readonly name: string } {
   const { shape, data } = tensor;
-  const dtype = tensor.dtype ?? (data instanceof Float32Array ? 'F32' : data instanceof Int32Array ? 'I32' : 'U8');
+  const dtype = tensor.dtype ?? storedTypeOf(data);
   if (name === METADATA) throw new SubbitError(`a tensor cannot have the name '${METADATA}'`);
   const bytes = bytesOf(shape, dtype);
   if (!(data instanceof storedTypes[dtype].array) || data.byteLength !== bytes) {
@@ -99,6 +132,12 @@ function checkedToStore(name: string, tensor: TensorToStore): StoredTensor & { r
     );
   }
   return { name, dtype, shape, data };
+}
+
+function storedTypeOf(data: TypedArray): StoredType {
+  if (data instanceof Float32Array) return 'F32';
+  if (data instanceof Int32Array) return 'I32';
+  return data instanceof Int16Array ? 'I16' : 'U8';
 }
 
 /**
@@ -164,7 +203,7 @@ function readHeader(bytes: Uint8Array, fileName: string): { header: Record<strin
 }
 
 /** A key that occurs twice in one object of `json` (JSON.parse keeps the last without a word), which must be valid JSON. */
-function repeatedKey(json: string): string | undefined {
+export function repeatedKey(json: string): string | undefined {
   const open: Set<string>[] = [];
   for (let i = 0; i < json.length; i++) {
     if (json[i] === '{') open.push(new Set());
@@ -249,16 +288,16 @@ function bytesOf(shape: Shape, dtype: StoredType): number | undefined {
   return bytes;
 }
 
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value from the file as one short line. */
-function show(value: unknown): string {
+/** A value from a file as one short line. */
+export function show(value: unknown): string {
   let text: string;
   try {
     text = JSON.stringify(value) ?? 'nothing';

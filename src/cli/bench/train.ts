@@ -15,6 +15,7 @@ import { addBackendOptions, type BackendOptions, integer } from '../command.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { Peer } from './peer.js';
+import { median } from './timing.js';
 
 interface BenchTrainOptions extends NetworkOptions, BackendOptions {
   readonly batch?: number;
@@ -162,12 +163,6 @@ async function startPeers(
 function closeAll(session: TrainingSession, backend: Backend): void {
   session.dispose();
   backend.dispose();
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 function formatResult(result: {

@@ -3,7 +3,19 @@ import type { CliCommand } from '../command.js';
 import { benchCommand } from './bench.js';
 import { dataCommand } from './data.js';
 import { evalCommand } from './eval.js';
+import { exportCommand } from './export.js';
 import { inspectCommand } from './inspect.js';
+import { predictCommand } from './predict.js';
 import { trainCommand } from './train.js';
+import { verifyCommand } from './verify.js';
 
-export const commands: readonly CliCommand[] = [trainCommand, evalCommand, inspectCommand, dataCommand, benchCommand];
+export const commands: readonly CliCommand[] = [
+  trainCommand,
+  evalCommand,
+  exportCommand,
+  predictCommand,
+  inspectCommand,
+  verifyCommand,
+  dataCommand,
+  benchCommand,
+];

@@ -1,4 +1,4 @@
-/** subbit inspect RUN|PRESET: the table of layers. */
+/** subbit inspect RUN|MODEL|PRESET: the table of layers. */
 import { existsSync, statSync } from 'node:fs';
 import { presets } from '../../nn/models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
@@ -6,8 +6,10 @@ import { type LayerSummary, type NetworkSummary, summarize } from '../../nn/summ
 import { lastFile } from '../../train/checkpoint.js';
 import { lookUp } from '../../util/nearest.js';
 import { type CliCommand, integer } from '../command.js';
+import { type DeployedSummary, describeEncoding, summarizeDeployed } from '../deployed-summary.js';
+import { isModelFile, readModel } from '../models.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
-import { createOutput, formatBytes, formatTable } from '../output.js';
+import { createOutput, formatBytes, formatTable, type Output } from '../output.js';
 import { descriptionOf, openCheckpoint } from '../runs.js';
 
 export const inspectCommand: CliCommand = {
@@ -15,7 +17,10 @@ export const inspectCommand: CliCommand = {
     const parser = program
       .command('inspect')
       .description('table of layers: shapes, bits, parameters, bytes, multiply-accumulates by precision')
-      .argument('<run|preset>', `folder of a run, or a preset (${Object.keys(presets).join(', ')})`)
+      .argument(
+        '<run|model|preset>',
+        `folder of a run, a .subbit file, or a preset (${Object.keys(presets).join(', ')})`,
+      )
       .option('--classes <n>', 'classes of a preset', integer('--classes', 1), 10)
       .option('--json', 'print one JSON object');
     addNetworkOptions(parser).action(inspect);
@@ -29,6 +34,11 @@ interface InspectOptions extends NetworkOptions {
 
 function inspect(target: string, options: InspectOptions): void {
   const output = createOutput(options.json ?? false);
+  if (isModelFile(target)) inspectModel(target, output);
+  else inspectNetwork(target, options, output);
+}
+
+function inspectNetwork(target: string, options: InspectOptions, output: Output): void {
   const isRun = existsSync(target);
   const description = isRun
     ? descriptionOf(openCheckpoint(target, 'last', output.note)).network
@@ -40,6 +50,43 @@ function inspect(target: string, options: InspectOptions): void {
     { ...summary, totals: { ...summary.totals, fileBytes } },
     () => `${networkTitle(description)}\n${formatSummary(summary)}`,
   );
+}
+
+function inspectModel(path: string, output: Output): void {
+  const decoded = readModel(path);
+  const summary = summarizeDeployed(decoded, statSync(path).size);
+  const { input, preprocessing, classes, origin, verification } = decoded.network;
+  const about = { input, preprocessing, classes, origin, verificationImages: verification?.count ?? 0 };
+  output.result({ ...summary, ...about }, () => {
+    const title = Object.entries(origin).map(([key, value]) => `${key} ${value}`);
+    return `${[...title, `${classes.length} classes`].join(', ')}\n${formatDeployed(summary)}`;
+  });
+}
+
+/** The table for people: layers, then what lies between them. */
+function formatDeployed({ layers, edges, totals }: DeployedSummary): string {
+  const count = (value: number): string => (value === 0 ? '' : value.toLocaleString('en'));
+  const table = formatTable(
+    ['layer', 'op', 'output', 'W-A', 'parameters', 'bytes', 'MACs', 'bit operations'],
+    layers.map((layer) => [
+      ...[layer.name, layer.op, layer.outputShape.join('x')],
+      layer.macs === 0 ? '' : `${layer.weightBits}-${layer.activationBits}`,
+      ...[layer.parameters, layer.weightBytes, layer.macs, layer.bitOps].map(count),
+    ]),
+  );
+  const edgeTable = formatTable(
+    ['value', 'computed by', 'shape', 'type', '  encoding'],
+    edges.map(({ name, op, shape, dtype, encoding }) => [
+      ...[name, op, shape.join('x'), dtype],
+      `  ${describeEncoding(encoding)}`,
+    ]),
+  );
+  const ratio = (totals.float32Bytes / totals.fileBytes).toFixed(1);
+  return [
+    ...[table, '', edgeTable, ''],
+    `${formatBytes(totals.fileBytes)} in the file (predicted: ${formatBytes(totals.predictedBytes)}; ${ratio}x smaller than float32), ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
+    `${(totals.macs / 1e6).toFixed(2)} M multiply-accumulates per image, all of integers; ${(totals.bitOps / 1e6).toFixed(1)} M bit operations`,
+  ].join('\n');
 }
 
 function describePreset(name: string, options: InspectOptions): NetworkDescription {

@@ -17,7 +17,7 @@
  * rounding is the last shift by 22, half to even. (14 bits would round between the passes or need 64 bits, for about a tenth
  * of a byte step of accuracy.)
  */
-import type { ImageShape } from './dataset.js';
+import type { ImageShape } from './shape.js';
 
 const weightBits = 11;
 

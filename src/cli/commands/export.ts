@@ -1,0 +1,70 @@
+/** subbit export RUN: a trained network as a file for other use. */
+import { createReference } from '../../backends/reference.js';
+import { deployCheckpoint, type Rounding } from '../../deploy/index.js';
+import { checked, type DeployedNetwork, encodeSubbit, predictBytes } from '../../formats/subbit.js';
+import { withVerification } from '../../runtime/verification.js';
+import type { Checkpoint } from '../../train/checkpoint.js';
+import type { RunDescription } from '../../train/config.js';
+import { writeFileAtomic } from '../../util/atomic-file.js';
+import { lookUp } from '../../util/nearest.js';
+import type { CliCommand } from '../command.js';
+import { createOutput, formatBytes } from '../output.js';
+import { openCheckpoint } from '../runs.js';
+
+interface ExportOptions {
+  readonly format: string;
+  readonly out: string;
+  readonly checkpoint: string;
+  readonly json?: boolean;
+}
+
+interface ExportedFile {
+  readonly bytes: Uint8Array;
+  /** From the table of layers, without serialising. */
+  readonly predictedBytes: number;
+  /** What is not exactly as it was trained. */
+  readonly roundings: readonly Rounding[];
+}
+
+/** The list of formats: a new one is a line here. */
+const formats = {
+  subbit: exportSubbit,
+} as const satisfies Record<string, (checkpoint: Checkpoint) => ExportedFile>;
+
+export const exportCommand: CliCommand = {
+  register(program) {
+    program
+      .command('export')
+      .description('write a trained network as a file: subbit = packed, integer from the first bytes to the last')
+      .argument('<run>', 'folder of a run')
+      .requiredOption('--format <format>', Object.keys(formats).join(', '))
+      .requiredOption('--out <file>', 'the file to write')
+      .option('--checkpoint <which>', 'last, best or a file', 'last')
+      .option('--json', 'print one JSON object')
+      .action(exportRun);
+  },
+};
+
+function exportRun(run: string, options: ExportOptions): void {
+  const output = createOutput(options.json ?? false);
+  const write: (checkpoint: Checkpoint) => ExportedFile = lookUp(formats, options.format, 'format');
+  const { bytes, predictedBytes } = write(openCheckpoint(run, options.checkpoint, output.note));
+  writeFileAtomic(options.out, bytes);
+  const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes };
+  output.result(
+    result,
+    () => `${options.out}: ${formatBytes(bytes.length)}; check it with: subbit verify ${options.out}`,
+  );
+}
+
+/** Above this many multiply-accumulates one verification image must do: the reference is slow. */
+const manyMacs = 5e8;
+
+function exportSubbit(checkpoint: Checkpoint): ExportedFile {
+  const { network, roundings } = deployCheckpoint(checkpoint);
+  const count = checked(network).macs > manyMacs ? 1 : 4;
+  const { data } = (checkpoint.network as unknown as RunDescription).training;
+  const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
+  const verified = withVerification(named, createReference(), { count });
+  return { bytes: encodeSubbit(verified), predictedBytes: predictBytes(verified), roundings };
+}

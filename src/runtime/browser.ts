@@ -1,0 +1,79 @@
+/**
+ * subbit/runtime in a browser: deployed networks on the WebAssembly kernels. The kernels' modules (runtime*.wasm) lie beside this
+ * one; which of them is fetched depends on what the engine and the page have (src/backends/wasm-browser.ts).
+ */
+import { createReference } from '../backends/reference.js';
+import { createBrowserWasm } from '../backends/wasm-browser.js';
+import type { Backend } from '../core/backend.js';
+import { decodeSubbit, type NetworkLimits } from '../formats/subbit.js';
+import { runtimeOps } from '../ops/runtime.js';
+import { lookUp } from '../util/nearest.js';
+import { fetchBytes, nameOf } from './fetch-bytes.js';
+import { DeployedModel, type ModelOptions } from './model.js';
+
+export type { NetworkInput, NetworkLimits } from '../formats/subbit.js';
+export type { ImageShape } from '../image/shape.js';
+export { FormatError, SubbitError, UsageError } from '../util/errors.js';
+export type {
+  Classification,
+  DeployedModel,
+  Difference,
+  ModelOptions,
+  ScoredClass,
+  VerificationResult,
+} from './model.js';
+
+export interface LoadOptions extends ModelOptions {
+  /** 'wasm' or 'reference'. @default 'wasm' */
+  readonly backend?: string;
+  /** 'relaxed' or 'simd128'. @default the best that the engine has */
+  readonly isa?: string;
+  /** @default one per core on a page that is cross-origin isolated, else one */
+  readonly threads?: number;
+  /** What one image may cost at most; lower them for files of strangers. */
+  readonly limits?: NetworkLimits;
+  /** Where the runtime*.wasm files are, with a slash at the end. @default beside this module */
+  readonly kernels?: string | URL;
+  /** Takes lines that a person should see. @default the console */
+  readonly onNotice?: (line: string) => void;
+}
+
+/** Spelled out, so that bundlers see the files and take them along. */
+const kernelFiles: Readonly<Record<string, () => URL>> = {
+  'runtime.wasm': () => new URL('./runtime.wasm', import.meta.url),
+  'runtime-relaxed.wasm': () => new URL('./runtime-relaxed.wasm', import.meta.url),
+  'runtime-single.wasm': () => new URL('./runtime-single.wasm', import.meta.url),
+  'runtime-single-relaxed.wasm': () => new URL('./runtime-single-relaxed.wasm', import.meta.url),
+};
+
+const backends: Readonly<Record<string, (options: LoadOptions) => Promise<Backend>>> = {
+  wasm: ({ isa, threads, kernels, onNotice = console.warn }) =>
+    createBrowserWasm(runtimeOps, {
+      ...{ isa, threads, onNotice },
+      readFile: (name) => fetchBytes(kernels === undefined ? kernelFiles[name]!() : new URL(name, kernels)),
+    }),
+  reference: async () => createReference(),
+};
+
+/**
+ * Loads a `.subbit` file: its address or its bytes. Throws a FormatError for a file that is damaged or missing, a UsageError for
+ * options that do not fit.
+ */
+export async function load(
+  source: string | URL | Uint8Array | ArrayBuffer,
+  options: LoadOptions = {},
+): Promise<DeployedModel> {
+  const decoded = decodeSubbit(await bytesOf(source), nameOf(source), options.limits);
+  const backend = await lookUp(backends, options.backend ?? 'wasm', 'backend')(options);
+  try {
+    return new DeployedModel(backend, decoded, options, () => backend.dispose());
+  } catch (error) {
+    backend.dispose();
+    throw error;
+  }
+}
+
+async function bytesOf(source: string | URL | Uint8Array | ArrayBuffer): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  return source instanceof ArrayBuffer ? new Uint8Array(source) : fetchBytes(source);
+}

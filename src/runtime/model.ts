@@ -1,0 +1,208 @@
+/**
+ * A deployed network in use: image bytes in, integers out, the same on every backend.
+ *
+ * The plan has a fixed number of images, `batch`; any number of images goes through it in whole batches, of which the last may
+ * be partly idle. A run allocates nothing but, for the result, an array when the caller brings none.
+ */
+import { Plan, Variables } from '../backends/plan.js';
+import type { Backend } from '../core/backend.js';
+import type { Graph } from '../core/graph.js';
+import { sizeOf } from '../core/tensor.js';
+import {
+  type DecodedNetwork,
+  type DeployedNetwork,
+  imagesName,
+  logitsName,
+  type NetworkInput,
+  toGraph,
+  verificationImages,
+} from '../formats/subbit.js';
+import { createConverter } from '../image/convert.js';
+import { type ImageShape, imageBytes } from '../image/shape.js';
+import { type SelectOptions, selectKernels } from '../passes/select-kernels.js';
+import { UsageError } from '../util/errors.js';
+
+export interface ModelOptions {
+  /** Images at a time. @default 1 */
+  readonly batch?: number | undefined;
+  /** Chooses kernels. @default in Node what `bench --tune` measured on this machine, else the built-in table */
+  readonly kernelOf?: SelectOptions['kernelOf'] | undefined;
+}
+
+/** A class with its probability, 0..1. */
+export interface ScoredClass {
+  readonly label: number;
+  /** The name of the class. */
+  readonly class: string;
+  readonly probability: number;
+}
+
+export interface Classification extends ScoredClass {
+  /** The likeliest classes, the first of them this one. */
+  readonly top: readonly ScoredClass[];
+}
+
+/** A logit that is not what the file says. */
+export interface Difference {
+  readonly image: number;
+  readonly class: number;
+  readonly expected: number;
+  readonly actual: number;
+}
+
+export interface VerificationResult {
+  readonly identical: boolean;
+  /** Images that were compared; 0 when the file has no verification vectors. */
+  readonly vectors: number;
+  readonly firstDifference?: Difference;
+}
+
+export class DeployedModel {
+  readonly input: NetworkInput;
+  /** Names in label order. */
+  readonly classes: readonly string[];
+  /** Where the network comes from. */
+  readonly origin: DeployedNetwork['origin'];
+  /** Real units per integer of a result. */
+  readonly step: number;
+  readonly batch: number;
+  readonly backend: Pick<Backend, 'name' | 'isa' | 'threads'>;
+  readonly #network: DeployedNetwork;
+  readonly #plan: Plan;
+  readonly #variables: Variables;
+  readonly #imageBytes: number;
+  #release: () => void;
+
+  /** The backend outlives the model, unless `release` ends it. */
+  constructor(
+    backend: Backend,
+    { network, types }: DecodedNetwork,
+    options: ModelOptions = {},
+    release: () => void = () => {},
+  ) {
+    const { batch = 1 } = options;
+    if (!Number.isSafeInteger(batch) || batch < 1)
+      throw new UsageError(`the batch must be a positive integer, not ${batch}`);
+    // Kernels count elements in i32.
+    const largest = [...types.values()].reduce((most, { shape }) => Math.max(most, sizeOf(shape)), 0);
+    if (largest * batch >= 2 ** 31) throw new UsageError(`a batch of ${batch} images is too large; use a smaller one`);
+    this.#network = network;
+    this.input = network.input;
+    this.classes = network.classes;
+    this.origin = network.origin;
+    this.step = types.get(network.output)!.encoding!.step;
+    this.batch = batch;
+    this.backend = backend;
+    this.#imageBytes = imageBytes(network.input);
+    this.#variables = new Variables(backend);
+    this.#plan = new Plan(kernelsFor(backend, toGraph(network, batch), options), this.#variables);
+    this.#release = release;
+  }
+
+  /**
+   * The integers of each image, [count, classes]; times `step` they are the logits. `images` are bytes [count, H, W, C] of the
+   * input's size (see `prepare`). Writes to `out` when given.
+   */
+  run(images: Uint8Array, out?: Int32Array): Int32Array {
+    const count = images.length / this.#imageBytes;
+    const { height, width, channels } = this.input;
+    if (!Number.isInteger(count))
+      throw new UsageError(`${images.length} bytes are not a number of ${height}x${width}x${channels} images`);
+    const numClasses = this.classes.length;
+    const results = out ?? new Int32Array(count * numClasses);
+    if (results.length !== count * numClasses) {
+      throw new UsageError(
+        `the results of ${count} images are ${count * numClasses} integers, and the array has ${results.length}`,
+      );
+    }
+    if (count === this.batch) {
+      this.#plan.tensor(imagesName).set(images);
+      this.#plan.run();
+      results.set(this.#plan.tensor(logitsName));
+      return results;
+    }
+    for (let first = 0; first < count; first += this.batch) {
+      const here = Math.min(this.batch, count - first);
+      const input = this.#plan.tensor(imagesName);
+      input.set(images.subarray(first * this.#imageBytes, (first + here) * this.#imageBytes));
+      this.#plan.run();
+      const logits = this.#plan.tensor(logitsName);
+      for (let i = 0; i < here * numClasses; i++) results[first * numClasses + i] = logits[i]!;
+    }
+    return results;
+  }
+
+  /** The likeliest class of each image, with its probability, and the `top` likeliest (1 by default). */
+  classify(images: Uint8Array, { top = 1 }: { readonly top?: number } = {}): Classification[] {
+    const integers = this.run(images);
+    const numClasses = this.classes.length;
+    return Array.from({ length: integers.length / numClasses }, (_, i) =>
+      this.#classification(integers.subarray(i * numClasses, (i + 1) * numClasses), top),
+    );
+  }
+
+  #classification(integers: Int32Array, top: number): Classification {
+    const highest = integers.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY);
+    const weights = Array.from(integers, (value) => Math.exp((value - highest) * this.step));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    // Stable: the first of equal classes is the one that training counts.
+    const order = [...integers.keys()].sort((a, b) => integers[b]! - integers[a]!).slice(0, Math.max(1, top));
+    const scored = order.map((label) => ({
+      label,
+      class: this.classes[label]!,
+      probability: weights[label]! / total,
+    }));
+    return { ...scored[0]!, top: scored };
+  }
+
+  /** One image of any size with 1 (grey), 2 (grey, alpha), 3 or 4 (RGBA) channels, as the network takes it. */
+  prepare(image: Uint8Array | Uint8ClampedArray, shape: ImageShape): Uint8Array {
+    const bytes = new Uint8Array(image.buffer, image.byteOffset, image.length);
+    const convert = createConverter(shape, this.input);
+    if (bytes.length !== imageBytes(shape)) {
+      const { height, width, channels } = shape;
+      throw new UsageError(`${bytes.length} bytes are no ${height}x${width}x${channels} image`);
+    }
+    const prepared = new Uint8Array(this.#imageBytes);
+    if (convert === undefined) prepared.set(bytes);
+    else convert(bytes, 0, prepared, 0);
+    return prepared;
+  }
+
+  /** Whether the verification images of the file give the integers of the file. */
+  verify(): VerificationResult {
+    const { verification } = this.#network;
+    if (verification === undefined) return { identical: true, vectors: 0 };
+    const { seed, count, expected } = verification;
+    const actual = this.run(verificationImages(this.input, seed, count));
+    const firstDifference = firstDifferenceOf(expected, actual, this.classes.length);
+    return { identical: firstDifference === undefined, vectors: count, ...(firstDifference && { firstDifference }) };
+  }
+
+  dispose(): void {
+    this.#plan.dispose();
+    this.#variables.dispose();
+    this.#release();
+    this.#release = () => {};
+  }
+}
+
+/** The reference runs the network as it stands; kernels run what they are fastest at, with the same integers. */
+function kernelsFor(backend: Backend, graph: Graph, { kernelOf }: ModelOptions): Graph {
+  if (backend.name === 'reference') return graph;
+  return selectKernels(graph, { isa: backend.isa, ...(kernelOf && { kernelOf }) });
+}
+
+/** The first element that differs between two results [images, classes]. */
+export function firstDifferenceOf(
+  expected: Int32Array,
+  actual: Int32Array,
+  numClasses: number,
+): Difference | undefined {
+  for (let i = 0; i < expected.length; i++) {
+    if (expected[i] === actual[i]) continue;
+    const image = Math.floor(i / numClasses);
+    return { image, class: i % numClasses, expected: expected[i]!, actual: actual[i]! };
+  }
+  return undefined;
+}

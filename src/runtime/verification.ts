@@ -1,0 +1,19 @@
+/** Verification vectors: what a network computes for random images, stored in its file. */
+import type { Backend } from '../core/backend.js';
+import { checked, type DeployedNetwork, verificationImages } from '../formats/subbit.js';
+import { DeployedModel } from './model.js';
+
+/** The network with what it computes on `backend` (the reference is the specification) for `count` images. */
+export function withVerification(
+  network: DeployedNetwork,
+  backend: Backend,
+  { seed = 1, count = 2 }: { readonly seed?: number; readonly count?: number } = {},
+): DeployedNetwork {
+  const model = new DeployedModel(backend, checked(network));
+  try {
+    const expected = model.run(verificationImages(network.input, seed, count));
+    return { ...network, verification: { seed, count, expected } };
+  } finally {
+    model.dispose();
+  }
+}

@@ -1,0 +1,125 @@
+/** The commands for deployed networks, as a person meets them. Runs the built `dist/cli.js`. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodeSubbit, encodeSubbit } from '../src/formats/subbit.js';
+
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'subbit-deploy-'));
+const run = join(folder, 'run');
+const model = join(folder, 'digits.subbit');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function subbit(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args], { cwd: folder, encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+function json(...args: string[]): Record<string, unknown> {
+  const { status, stdout, stderr } = subbit(...args, '--json');
+  expect(status, stderr).toBe(0);
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+let exported: Record<string, unknown>;
+
+beforeAll(() => {
+  json('train', 'digits', '--bits', '1-2-4', '--epochs', '3', '--out', run);
+  exported = json('export', run, '--format', 'subbit', '--out', model);
+}, 120_000);
+
+test('export writes the file and predicts its size', () => {
+  const fileBytes = statSync(model).size;
+  expect(exported).toMatchObject({ file: model, format: 'subbit', fileBytes, predictedBytes: fileBytes });
+});
+
+test('eval of the model gives what eval of the run gives', () => {
+  const ofRun = json('eval', run);
+  const ofModel = json('eval', model);
+  expect(Object.keys(ofModel).sort()).toEqual(Object.keys(ofRun).sort());
+  expect(ofModel.images).toBe(360);
+  expect(Math.abs((ofModel.accuracy as number) - (ofRun.accuracy as number))).toBeLessThan(0.01);
+  expect(Math.abs((ofModel.loss as number) - (ofRun.loss as number))).toBeLessThan(0.02);
+});
+
+test('inspect shows layers, edges and sizes of the model', () => {
+  const { layers, edges, totals } = json('inspect', model) as {
+    layers: { name: string }[];
+    edges: { name: string; encoding: unknown }[];
+    totals: Record<string, number>;
+  };
+  expect(layers.find(({ name }) => name === 'conv1')).toMatchObject({
+    op: 'conv2d',
+    outputShape: [8, 8, 64],
+    weightBits: 1,
+    activationBits: 2,
+    parameters: 18_432,
+    weightBytes: 2304,
+    macs: 1_179_648,
+    bitOps: 2 * 1_179_648,
+  });
+  expect(edges[0]).toMatchObject({ name: 'images', op: 'input', shape: [8, 8, 1], dtype: 'u8' });
+  for (const { encoding } of edges) expect(encoding).toHaveProperty('kind');
+  expect(totals.fileBytes).toBe(statSync(model).size);
+  expect(totals.predictedBytes).toBe(totals.fileBytes);
+  for (const key of ['parameters', 'macs', 'bitOps', 'floatMacs', 'bitsPerWeight', 'weightBytes', 'float32Bytes'])
+    expect(totals[key], key).toBeTypeOf('number');
+  expect(subbit('inspect', model).stdout).toMatch(/levels 0\.\.3/);
+});
+
+describe('verify', () => {
+  test('finds every backend identical', () => {
+    const result = json('verify', model, '--data', 'digits', '--images', '20') as {
+      backends: { name: string; isa: string; identical: boolean; firstDifference: null }[];
+    };
+    expect(result).toMatchObject({ identical: true, vectors: 24 });
+    expect(result.backends[0]).toMatchObject({ name: 'reference', isa: 'typescript', identical: true });
+    expect(result.backends.length).toBeGreaterThan(1);
+    for (const each of result.backends) expect(each).toMatchObject({ identical: true, firstDifference: null });
+  });
+
+  test('exits 1 and names the difference when a number is another', () => {
+    const { network } = decodeSubbit(readFileSync(model), model);
+    const { seed, count, expected } = network.verification!;
+    const other = expected.map((value, i) => (i === 13 ? value + 1 : value));
+    const wrong = join(folder, 'wrong.subbit');
+    writeFileSync(wrong, encodeSubbit({ ...network, verification: { seed, count, expected: other } }));
+    const { status, stdout } = subbit('verify', wrong, '--json');
+    expect(status).toBe(1);
+    const { identical, backends } = JSON.parse(stdout) as { identical: boolean; backends: unknown[] };
+    expect(identical).toBe(false);
+    const firstDifference = { image: 1, class: 3, expected: other[13], actual: expected[13] };
+    expect(backends[0]).toMatchObject({ identical: false, firstDifference });
+  });
+});
+
+describe('errors are one line with an exit code', () => {
+  const damaged = join(folder, 'damaged.subbit');
+  beforeAll(() => {
+    const bytes = readFileSync(model);
+    bytes[bytes.length - 9]! ^= 1;
+    writeFileSync(damaged, bytes);
+    writeFileSync(join(folder, 'picture.png'), 'no picture');
+  });
+
+  test.each([
+    ['a damaged model', ['eval', damaged], 1, /damaged\.subbit': the contents do not match their sha256/],
+    ['no model', ['inspect', 'none.subbit'], 2, /there is no model 'none\.subbit'/],
+    ['a run for a model', ['verify', run], 2, /subbit export .* --format subbit/],
+    ['another kind of file', ['verify', join(run, 'run.json')], 1, /is not a safetensors file/],
+    ['an unknown format', ['export', run, '--format', 'subbi', '--out', 'x'], 2, /did you mean 'subbit'/],
+    ['no picture or no sharp', ['predict', model, 'none.png'], undefined, /sharp|no picture 'none\.png'/],
+    ['no such run', ['export', 'no-run', '--format', 'subbit', '--out', 'x'], 2, /no run 'no-run'/],
+  ] as [string, string[], number | undefined, RegExp][])('%s', (_, args, status, message) => {
+    const result = subbit(...args);
+    expect(result.stderr).toMatch(message);
+    expect(result.stderr.trim().split('\n')).toHaveLength(1);
+    expect(result.stdout).toBe('');
+    if (status === undefined) expect([1, 2]).toContain(result.status);
+    else expect(result.status).toBe(status);
+  });
+});
