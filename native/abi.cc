@@ -3,6 +3,12 @@
 #include "kernel.h"
 #include "memory.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 // The build defines SUBBIT_EACH_ISA(X) as X(a) X(b) .. for the sets that it compiles, the best first.
 #define SUBBIT_DECLARE(isa)           \
   namespace subbit::isa {             \
@@ -32,6 +38,21 @@ struct Command {
 const KernelSet* const kCompiled[] = {SUBBIT_EACH_ISA(SUBBIT_ADDRESS)};
 constexpr int kNumCompiled = sizeof(kCompiled) / sizeof(kCompiled[0]);
 
+#ifdef __aarch64__
+bool HasDotProducts() {
+#if defined(__linux__)
+  constexpr unsigned long kHwcapAsimdDp = 1 << 20;
+  return (getauxval(AT_HWCAP) & kHwcapAsimdDp) != 0;
+#elif defined(__APPLE__)
+  int has = 0;
+  size_t bytes = sizeof(has);
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &bytes, nullptr, 0) == 0 && has != 0;
+#else
+  return false;
+#endif
+}
+#endif
+
 /** A build may come from another machine than the one it runs on (a container image), so the processor is asked again. */
 bool CanRun(const KernelSet& set) {
 #ifdef __x86_64__
@@ -42,6 +63,8 @@ bool CanRun(const KernelSet& set) {
            __builtin_cpu_supports("avx512vpopcntdq");
   }
   if (__builtin_strcmp(set.isa, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#elif defined(__aarch64__)
+  if (__builtin_strcmp(set.isa, "neon-dotprod") == 0) return HasDotProducts();
 #else
   (void)set;
 #endif
@@ -60,6 +83,8 @@ const KernelSet* SetAt(int isa) {
 
 uint32_t SubbitSignature() { return kCompiled[0]->signature; }
 
+uint32_t SubbitRuntimeSignature() { return kCompiled[0]->runtimeSignature; }
+
 int SubbitNumIsas() {
   int count = 0;
   while (count < kNumCompiled && SetAt(count) != nullptr) ++count;
@@ -68,7 +93,7 @@ int SubbitNumIsas() {
 
 const char* SubbitIsaName(int isa) { return SetAt(isa)->isa; }
 
-bool SubbitHasKernel(int op) { return kCompiled[0]->kernels[op] != nullptr; }
+bool SubbitHasKernel(int op) { return op < kCompiled[0]->count && kCompiled[0]->kernels[op] != nullptr; }
 
 Engine* SubbitOpen(int isa, int threads) { return New<Engine>(threads, SetAt(isa)); }
 
@@ -88,6 +113,9 @@ bool SubbitExecute(Engine* engine, const void* commands, int count) {
 #ifdef __wasm__
 void* SubbitAllocate(size_t bytes) { return TryAllocate(bytes); }
 void SubbitFree(void* memory) { Free(memory); }
+#endif
+
+#ifdef __wasm_atomics__
 void SubbitWork(Engine* engine, int thread) { engine->pool.Work(thread); }
 void SubbitStop(Engine* engine) { engine->pool.Stop(); }
 void SubbitFail(Engine* engine) { engine->pool.Fail(); }

@@ -24,6 +24,8 @@ struct Engine;
 
 /** Of the op declarations that the kernels were compiled for (src/backends/signature.ts). */
 SUBBIT_EXPORT uint32_t SubbitSignature();
+/** Of the inference runtime's ops, the first of them. */
+SUBBIT_EXPORT uint32_t SubbitRuntimeSignature();
 
 /** Instruction sets that are compiled in and that this machine has, the best first. */
 SUBBIT_EXPORT int SubbitNumIsas();
@@ -32,7 +34,7 @@ SUBBIT_EXPORT const char* SubbitIsaName(int isa);
 /** Whether an op has a kernel. */
 SUBBIT_EXPORT bool SubbitHasKernel(int op);
 
-/** 1 .. 256 threads, the caller's included. Never null. */
+/** 1 .. 256 threads, the caller's included; always 1 in WebAssembly without atomics. Never null. */
 SUBBIT_EXPORT Engine* SubbitOpen(int isa, int threads);
 SUBBIT_EXPORT void SubbitClose(Engine* engine);
 
@@ -44,11 +46,13 @@ SUBBIT_EXPORT bool SubbitExecute(Engine* engine, const void* commands, int count
 SUBBIT_EXPORT void* SubbitAllocate(size_t bytes);
 SUBBIT_EXPORT void SubbitFree(void* memory);
 
+#ifdef __wasm_atomics__
 /** The life of worker 1 .. threads - 1, in an instance of its own over the same memory; returns after SubbitStop. */
 SUBBIT_EXPORT void SubbitWork(Engine* engine, int thread);
 SUBBIT_EXPORT void SubbitStop(Engine* engine);
 /** Called by the host when SubbitWork has trapped. */
 SUBBIT_EXPORT void SubbitFail(Engine* engine);
+#endif
 #endif
 
 }  // namespace subbit

@@ -37,7 +37,7 @@ struct Tensor {
 /** A kernel as the dispatch table holds it: params and buffers are the op's structs, as they lie in a command (abi.h). */
 using Kernel = void (*)(const void* params, const void* buffers, Pool& pool);
 
-/** All kernels, compiled for one instruction set (generated: ops-table.cc). */
+/** A module's kernels, compiled for one instruction set (generated: ops-table.cc, runtime-table.cc). */
 struct KernelSet {
   const char* isa;
   /** By op code, the op's place in src/ops/index.ts; null where an op has no kernel. */
@@ -45,6 +45,8 @@ struct KernelSet {
   int count;
   /** Of the op declarations that the kernels were compiled for (src/backends/signature.ts). */
   uint32_t signature;
+  /** Of the first of them, which are the inference runtime's (src/ops/runtime.ts). */
+  uint32_t runtimeSignature;
 };
 
 }  // namespace subbit

@@ -111,6 +111,7 @@ void Export(napi_env env, napi_value exports, const char* name, napi_callback ca
 NAPI_MODULE_INIT() {
   using namespace subbit;
   napi_set_named_property(env, exports, "signature", Number(env, SubbitSignature()));
+  napi_set_named_property(env, exports, "runtimeSignature", Number(env, SubbitRuntimeSignature()));
   napi_set_named_property(env, exports, "isas", IsaNames(env));
   Export(env, exports, "addressOf", AddressOf);
   Export(env, exports, "release", Release);

@@ -1,12 +1,11 @@
 /**
- * What the two builds of the C++ kernels (build-native.mjs, build-wasm.mjs) share: which files there are, which options
+ * What the builds of the C++ kernels (build-native.mjs, build-wasm.mjs, check-kernels.mjs) share: which files there are, which options
  * they want, and a cache of objects named by the hash of everything that goes into them.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { generateOpsHeader } from './generate-ops-header.mjs';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -17,19 +16,28 @@ function filesUnder(folder, extension) {
     .map((name) => join(root, folder, name));
 }
 
-/** The kernels themselves. */
-export const kernelSources = () => filesUnder('src/ops', '.cc');
+/** All files with kernels. */
+export const kernelFiles = () => filesUnder('src/ops', '.cc');
 
-/** Every header that a source may include. */
-export const headers = () => [
-  ...filesUnder('native', '.h'),
-  ...filesUnder('src/ops', '.h'),
-  join(root, 'build/generated/ops.h'),
-];
+/** Where a quoted include is looked for, after the includer's own folder. */
+const includeFolders = ['native', 'build/generated'];
+
+/** A source with all headers that it includes, directly or not: what its object depends on. */
+export function withHeaders(source) {
+  const files = new Set([source]);
+  for (const file of files) {
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(/^\s*#\s*include "([^"]+)"/gm)) {
+      const folders = [dirname(file), ...includeFolders.map((folder) => join(root, folder))];
+      const header = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+      if (header === undefined) fail(`${relative(root, file)} includes "${name}", which does not exist`);
+      files.add(header);
+    }
+  }
+  return [...files];
+}
 
 /** -iquote: found by #include "x.h" only, because native/ has names (math.h, memory.h) that the C library has too. */
-export const includeOptions = (base) =>
-  ['native', 'build/generated'].flatMap((folder) => ['-iquote', `${base}/${folder}`]);
+export const includeOptions = (base) => includeFolders.flatMap((folder) => ['-iquote', `${base}/${folder}`]);
 
 /**
  * Options for every target. Elementwise arithmetic is bit-identical to the TypeScript reference, so nothing may be fused
@@ -53,28 +61,27 @@ export const commonOptions = [
 /** A source that begins with this line may use fused multiply-add: its sums are compared with a tolerance anyway. */
 const contractMarker = '// build: fp-contract=fast\n';
 
-const ownOptions = (source) => (readFileSync(source, 'utf8').startsWith(contractMarker) ? ['-ffp-contract=fast'] : []);
+export const mayFuse = (source) => readFileSync(source, 'utf8').startsWith(contractMarker);
 
 /**
- * Every compilation of a build: kernels once per instruction set, the files of native/ once. `isas` maps the sets' names,
- * the best first, to their options.
+ * Every compilation of a module: `sources` (of generate-ops-header.mjs) once per instruction set, the files of native/ once. `isas`
+ * maps the sets' names, the best first, to their options; `sourceOptions` gives those that only some kernels get.
  */
-export function compilations({ isas, nativeSources, options }) {
-  const eachIsa = Object.keys(isas)
-    .map((isa) => `X(${isa})`)
-    .join(' ');
-  const perIsa = [...kernelSources(), join(root, 'build/generated/ops-table.cc')];
+export function compilations({ isas, sources, nativeSources, options, nativeOptions = [], sourceOptions = () => [] }) {
+  const names = Object.keys(isas).map((isa) => [isa, isa.replaceAll('-', '_')]);
+  const eachIsa = names.map(([, identifier]) => `X(${identifier})`).join(' ');
   return [
     ...nativeSources.map((name) => ({
       source: join(root, 'native', name),
-      options: [...commonOptions, ...options, `-DSUBBIT_EACH_ISA(X)=${eachIsa}`],
+      options: [...commonOptions, ...options, ...nativeOptions, `-DSUBBIT_EACH_ISA(X)=${eachIsa}`],
     })),
-    ...Object.entries(isas).flatMap(([isa, isaOptions]) =>
-      perIsa.map((source) => ({
-        source,
-        options: [...commonOptions, ...options, ...isaOptions, `-DSUBBIT_ISA=${isa}`, ...ownOptions(source)],
-      })),
-    ),
+    ...names.flatMap(([isa, identifier]) => {
+      const isaOptions = [...isas[isa], `-DSUBBIT_ISA=${identifier}`, `-DSUBBIT_ISA_NAME="${isa}"`];
+      return sources.map((source) => {
+        const own = [...(mayFuse(source) ? ['-ffp-contract=fast'] : []), ...sourceOptions(source)];
+        return { source, options: [...commonOptions, ...options, ...isaOptions, ...own] };
+      });
+    }),
   ];
 }
 
@@ -90,12 +97,14 @@ export function hashOf(parts) {
  */
 export async function compileAll({ jobs, cache, compiler, concurrency, label, compile }) {
   mkdirSync(cache, { recursive: true });
-  const headerHash = hashOf(headers().flatMap((file) => [relative(root, file), readFileSync(file)]));
   const planned = jobs.map((job) => {
-    const hash = hashOf([compiler, headerHash, relative(root, job.source), readFileSync(job.source), ...job.options]);
+    const files = withHeaders(job.source).flatMap((file) => [relative(root, file), readFileSync(file)]);
+    const hash = hashOf([compiler, ...files, ...job.options]);
     return { ...job, object: join(cache, `${basename(job.source, '.cc')}-${hash}.o`) };
   });
-  const waiting = planned.filter((job) => !existsSync(job.object));
+  // Modules that share objects ask for each once.
+  const missing = planned.filter((job) => !existsSync(job.object));
+  const waiting = [...new Map(missing.map((job) => [job.object, job])).values()];
   const total = waiting.length;
   let done = 0;
   const work = async () => {
@@ -113,39 +122,38 @@ export async function compileAll({ jobs, cache, compiler, concurrency, label, co
   return planned.map((job) => job.object);
 }
 
-/** The cache keeps what nobody needs any more for this long: other branches, other compilers. */
-const cacheDays = 7;
-
-/** `make(file)` writes the linked file unless the cache has it; `target` becomes a copy. */
+/**
+ * `make(file)` writes the linked file unless the cache has it; `target` becomes a copy, with the same permissions. Returns the
+ * cache's file.
+ */
 export async function linkTo({ target, cache, objects, options, make }) {
   const linked = join(cache, `${basename(target)}-${hashOf([...objects.map((file) => basename(file)), ...options])}`);
   if (!existsSync(linked)) {
     await make(`${linked}.${process.pid}`);
     renameSync(`${linked}.${process.pid}`, linked);
   }
-  replaceFile(target, readFileSync(linked));
-  const kept = new Set([...objects, linked]);
+  replaceFile(target, readFileSync(linked), statSync(linked).mode);
+  return linked;
+}
+
+/** The cache keeps what nobody needs any more for this long: other branches, other compilers. */
+const cacheDays = 7;
+
+/** Removes old files that this build did not use. */
+export function cleanCache(cache, used) {
+  const kept = new Set(used);
   const oldest = Date.now() - cacheDays * 24 * 3600 * 1000;
   for (const file of readdirSync(cache).map((name) => join(cache, name))) {
     if (!kept.has(file) && statSync(file).mtimeMs < oldest) rmSync(file);
   }
 }
 
-/** Writes the generated sources. An op without a kernel ends the build, unless --allow-missing lets it be a line. */
-export async function prepareHeader() {
-  const missing = await generateOpsHeader();
-  if (missing.length === 0) return;
-  const message = `ops without a C++ kernel: ${missing.join(', ')}`;
-  if (!process.argv.includes('--allow-missing')) fail(`${message} (write src/ops/.../*.cc, or pass --allow-missing)`);
-  console.error(message);
-}
-
 /** Writes beside and renames, so that nobody ever reads half a file. Leaves an equal file alone. */
-export function replaceFile(file, contents) {
+export function replaceFile(file, contents, mode = 0o666) {
   if (existsSync(file) && readFileSync(file).equals(Buffer.from(contents))) return;
   mkdirSync(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}`;
-  writeFileSync(temporary, contents);
+  writeFileSync(temporary, contents, { mode });
   renameSync(temporary, file);
 }
 

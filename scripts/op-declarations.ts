@@ -2,3 +2,4 @@
 export { signatureOf } from '../src/backends/signature.js';
 export { pascalName, slotName } from '../src/core/op.js';
 export { ops } from '../src/ops/index.js';
+export { runtimeOps } from '../src/ops/runtime.js';

@@ -28,10 +28,11 @@ export function setUp() {
     console.error('setting up: dependencies');
     run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
   }
-  console.error('setting up: TypeScript');
-  runTool('tsdown/dist/run.mjs', ['--log-level', 'warn']);
   run(process.execPath, [join(root, 'scripts', 'build-native.mjs')]);
   run(process.execPath, [join(root, 'scripts', 'build-wasm.mjs')]);
+  // After the kernels, of which it copies some beside the browser's runtime.
+  console.error('setting up: TypeScript');
+  runTool('tsdown/dist/run.mjs', ['--log-level', 'warn']);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) setUp();
