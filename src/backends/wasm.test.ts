@@ -16,7 +16,10 @@ import { createBrowserWasm } from './wasm-browser.js';
 import { createWasm, wasmIsas } from './wasm-node.js';
 
 const isBuilt = wasmIsas(runtimeOps).length > 0;
-const runtimeCases = cases.filter(({ op }) => Object.hasOwn(runtimeOps, op.name) && !op.isAlias);
+// Every eighth of them: the parity test runs all on the same sources.
+const runtimeCases = cases
+  .filter(({ op }) => Object.hasOwn(runtimeOps, op.name) && !op.isAlias)
+  .filter((_, i) => i % 8 === 0);
 
 function run(backend: Backend, { op, attributes, ...testCase }: OpCase): Record<string, TypedArray> {
   const { types, inputs } = runReference({ op, attributes, ...testCase });
