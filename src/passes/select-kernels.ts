@@ -23,7 +23,7 @@ import {
   type KernelName,
   tableInputsOf,
 } from '../ops/packed-conv2d/kernel-choice.js';
-import { linearFit } from '../ops/packed-conv2d/linear-fit.js';
+import { guidedThresholds, linearFit } from '../ops/packed-conv2d/linear-fit.js';
 import type { Epilogue } from '../ops/packed-conv2d/packed-conv2d.js';
 import { prune } from './prune.js';
 
@@ -167,13 +167,13 @@ class Selection {
       return { epilogue: { kind: 'stream', ...base, low, high }, constants: rows(joined(contents as Int32Array[])) };
     }
     const [up, down] = contents as [Int32Array, Int32Array | undefined];
-    const fit = linearFit(up, down, numChannels);
-    if (fit !== undefined) {
-      const kind = down === undefined ? 'linear' : 'absolute';
-      return { epilogue: { kind, ...base, levels: max }, constants: rows(fit) };
+    if (down !== undefined) {
+      return { epilogue: { kind: 'two-sided thresholds', ...base, levels: max }, constants: rows(joined([up, down])) };
     }
-    const kind = down === undefined ? 'thresholds' : 'two-sided thresholds';
-    return { epilogue: { kind, ...base, levels: max }, constants: rows(down ? joined([up, down]) : up) };
+    const line = linearFit(up, numChannels);
+    const guided = line ? undefined : guidedThresholds(up, numChannels, conv.outputs[0]!.type.encoding!.max);
+    const kind = line ? 'linear' : guided ? 'guided' : 'thresholds';
+    return { epilogue: { kind, ...base, levels: max }, constants: rows(line ?? guided ?? up) };
   }
 
   /** x's zero points times the weights, by tap, and their sum; absent where there is no zero point. */

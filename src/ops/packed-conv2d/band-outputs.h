@@ -29,7 +29,10 @@ inline size_t ProductBytes(const Windows& w, TileSize size) {
 class BorderTerm {
  public:
   BorderTerm(const Windows& w, const int32_t* offsets, int rows, int32_t* sum)
-      : w_(w), offsets_(offsets), all_(offsets == nullptr ? nullptr : offsets + static_cast<ptrdiff_t>(rows) * w.outChannels), sum_(sum) {}
+      : w_(w),
+        offsets_(offsets),
+        all_(offsets == nullptr ? nullptr : offsets + static_cast<ptrdiff_t>(rows) * w.outChannels),
+        sum_(sum) {}
 
   /** [K], of which only the channels first .. end - 1 hold O. */
   const int32_t* At(int row, int column, int first, int end) {

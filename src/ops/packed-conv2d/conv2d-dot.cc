@@ -142,7 +142,8 @@ void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) 
   if (planes == 2 && kMultipliesPlanes) epilogue.sumFactor -= 128 * epilogue.productFactor;
   const bool needsSums = epilogue.needsSums();
 
-  ForBands(w, c.tileSize.blocks, static_cast<double>(blockBytes) * blocks * w.groups, pool, [&](const Band& band, int thread, bool isNew) {
+  const double filterBytes = static_cast<double>(blockBytes) * blocks * w.groups;
+  ForBands(w, filterBytes, pool, [&](const Band& band, int thread, bool isNew) {
     const DotScratch scratch = MakeScratch(c, band, needsSums, pool, thread);
     const Rectangle read = RectangleOf(w, band);
     if (isNew) {

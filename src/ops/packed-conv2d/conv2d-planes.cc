@@ -167,7 +167,7 @@ void Conv2dPlanes(const Conv2dPlanesParams& p, const Conv2dPlanesBuffers& b, Poo
   epilogue.sumFactor -= ((1u << p.weightBits) - 1) * epilogue.productFactor;
 
   const double filterBytes = static_cast<double>(blockBytes) * blocks * w.groups;
-  ForBands(w, kPlaneBlocks, filterBytes, pool, [&](const Band& band, int thread, bool isNew) {
+  ForBands(w, filterBytes, pool, [&](const Band& band, int thread, bool isNew) {
     const PlaneScratch scratch = MakeScratch(c, band, epilogue.needsSums(), pool, thread);
     const Rectangle read = RectangleOf(w, band);
     const ptrdiff_t pixelBytes = static_cast<ptrdiff_t>(c.tapBytes) * c.activationBits;

@@ -3,8 +3,9 @@
  *
  * A block holds, for each four inputs in the order of the window, the four weights of each of its channels: one load
  * serves all pixels, one broadcast of four levels all channels. A window is some *runs* of memory of equal length.
- * Weights of 16 bits are two planes of bytes, the high one first: its sums are multiplied by 256 in between. Sums may wrap
- * around on the way; the accumulator, which fits, is exact all the same.
+ * Weights of 16 bits are two planes of bytes. AVX-512 multiplies one after the other, the high one first, and its sums by 256
+ * in between; the other sets join them, because their products are of 16 bits anyway. Sums may wrap around on the way; the
+ * accumulator, which fits, is exact all the same.
  */
 #pragma once
 #include "dot-simd.h"
@@ -161,11 +162,11 @@ void MultiplyPairs(const DotTile& shared) {
       SplitQuads weights[kBlockVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kBlockVectors; ++v) {
-        const Words first = LoadWords(filter + v * kVectorBytes);
+        const Words bytes = LoadWords(filter + v * kVectorBytes);
         if constexpr (kPlanes == 2) {
-          weights[v] = JoinWeights(first, LoadWords(filter + tile.planeBytes + v * kVectorBytes));
+          weights[v] = JoinWeights(bytes, LoadWords(filter + tile.planeBytes + v * kVectorBytes));
         } else {
-          weights[v] = SplitWeights(first);
+          weights[v] = SplitWeights(bytes);
         }
       }
 #pragma GCC unroll 4

@@ -11,6 +11,10 @@
 #include "../conv2d/vector.h"
 #include "kernel.h"
 
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace subbit::SUBBIT_ISA {
 
 /** epilogueKinds of packed-conv2d.ts. */
@@ -19,7 +23,7 @@ enum EpilogueKind {
   kThresholds = 1,
   kTwoSidedThresholds = 2,
   kLinear = 3,
-  kAbsolute = 4,
+  kGuided = 4,
   kStream = 5,
 };
 
@@ -120,23 +124,60 @@ inline void CountThresholds(const Epilogue& e, const PixelRun& run, int i, uint8
   }
 }
 
+/** acc * slope + intercept, from two rows of floats. */
+template <int kCount>
+inline Lanes<float, kCount> LineAt(const float* slope, int channels, Lanes<int32_t, kCount> acc) {
+  using Floats = Lanes<float, kCount>;
+  const Floats real = __builtin_convertvector(acc, Floats) * LoadLanes<kCount>(slope);
+  return real + LoadLanes<kCount>(slope + channels);
+}
+
+/** In this order NaN becomes 0. */
+template <int kCount>
+inline Lanes<float, kCount> Clamped(Lanes<float, kCount> real, int high) {
+  const Lanes<float, kCount> zero = {};
+  const Lanes<float, kCount> most = zero + static_cast<float>(high);
+  real = real > zero ? real : zero;
+  return real < most ? real : most;
+}
+
 /** round(acc * slope + intercept), half to even; adding 1.5 * 2^23 rounds, and leaves the integer in the low bits. */
-template <int kCount, bool kIsAbsolute>
+template <int kCount>
 inline void LinearLevels(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
   using Integers = Lanes<int32_t, kCount>;
-  using Floats = Lanes<float, kCount>;
   constexpr float kRounding = 12582912.0f;
   const float* slope = e.constants.f32() + run.firstChannel + i;
-  const Floats acc = __builtin_convertvector(AccumulatorsAt<kCount>(e, run, i), Floats);
-  Floats real = acc * LoadLanes<kCount>(slope);
-  real += LoadLanes<kCount>(slope + e.channels);
-  if (kIsAbsolute) real = (Floats)((Integers)real & 0x7fffffff);
-  const Floats zero = {};
-  const Floats most = zero + static_cast<float>(e.levels);
-  // In this order NaN becomes 0.
-  real = real > zero ? real : zero;
-  real = real < most ? real : most;
-  const Integers level = (Integers)(real + kRounding) & 0x3fffff;
+  const Lanes<float, kCount> real = LineAt<kCount>(slope, e.channels, AccumulatorsAt<kCount>(e, run, i));
+  const Integers level = (Integers)(Clamped<kCount>(real, e.levels) + kRounding) & 0x3fffff;
+  StoreLanes<kCount>(y + i, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
+}
+
+/** base[index] of every lane. */
+template <int kCount>
+inline Lanes<int32_t, kCount> Gathered(const int32_t* base, Lanes<int32_t, kCount> index) {
+  using Integers = Lanes<int32_t, kCount>;
+#if defined(__AVX512F__)
+  if constexpr (kCount == 16) return (Integers)_mm512_mask_i32gather_epi32(__m512i{}, 0xffff, (__m512i)index, base, 4);
+#elif defined(__AVX2__)
+  if constexpr (kCount == 8) return (Integers)_mm256_i32gather_epi32(base, (__m256i)index, 4);
+#endif
+  Integers found;
+  for (int lane = 0; lane < kCount; ++lane) found[lane] = base[index[lane]];
+  return found;
+}
+
+/** The line guesses the level or the one below; one threshold of the channel tells which. */
+template <int kCount>
+inline void GuidedLevels(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
+  using Integers = Lanes<int32_t, kCount>;
+  const int channel = run.firstChannel + i;
+  const Integers acc = AccumulatorsAt<kCount>(e, run, i);
+  const Lanes<float, kCount> real = LineAt<kCount>(e.constants.f32() + channel, e.channels, acc);
+  const Integers guess = __builtin_convertvector(Clamped<kCount>(real, e.levels - 1), Integers);
+  Integers lanes;
+  for (int lane = 0; lane < kCount; ++lane) lanes[lane] = lane;
+  const int32_t* up = e.constants.i32() + 2 * static_cast<ptrdiff_t>(e.channels) + channel;
+  const Integers level = guess - (acc >= Gathered<kCount>(up, guess * e.channels + lanes));
   StoreLanes<kCount>(y + i, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
 }
 
@@ -197,8 +238,8 @@ struct FinishBody {
         if constexpr (kKind == kAccumulators) {
           StoreLanes<kCount>(e.y.i32() + start + i, AccumulatorsAt<kCount>(e, run, i));
         }
-        if constexpr (kKind == kLinear) LinearLevels<kCount, false>(e, run, i, e.y.u8() + start);
-        if constexpr (kKind == kAbsolute) LinearLevels<kCount, true>(e, run, i, e.y.u8() + start);
+        if constexpr (kKind == kLinear) LinearLevels<kCount>(e, run, i, e.y.u8() + start);
+        if constexpr (kKind == kGuided) GuidedLevels<kCount>(e, run, i, e.y.u8() + start);
         if constexpr (kKind == kStream) StreamIntegers<kCount>(e, run, i, e.y.i32() + start);
       }
     }
@@ -221,8 +262,8 @@ inline void Finish(const Epilogue& e, const PixelRun& run) {
       return FinishAs<kTwoSidedThresholds, kLanes>(e, run);
     case kLinear:
       return FinishAs<kLinear, kLanes>(e, run);
-    case kAbsolute:
-      return FinishAs<kAbsolute, kLanes>(e, run);
+    case kGuided:
+      return FinishAs<kGuided, kLanes>(e, run);
     default:
       // Half as many, so that the doubles fill one register.
       return FinishAs<kStream, kLanes / 2>(e, run);

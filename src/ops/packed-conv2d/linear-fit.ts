@@ -1,25 +1,25 @@
 /**
- * Thresholds as one multiplication and addition, where that gives the same levels: for many levels it is faster than comparing.
+ * Thresholds with the help of a line, acc * slope + intercept in float32: for many levels that is faster than comparing with all.
  *
- *     level = round(acc * slope + intercept), clamped          (linearLevel, each operation rounded to float32)
+ *     linear    level = round(line), clamped, where that gives the same levels
+ *     guided    guess = floor(line), clamped to 0 .. levels - 1;  level = guess + (acc >= up[guess])
  *
- * rises with acc (rounding is monotone), so it equals the thresholds everywhere when it does at each threshold and right
- * before it. A slope and an intercept between the bounds that the thresholds set are tried; when one threshold of one channel
- * is missed, the answer is no.
+ * The line rises with acc (rounding is monotone), so either equals the thresholds everywhere when it does at each threshold,
+ * right before it, and at both ends. `linear` must meet every threshold to the integer, which float32 does for few levels;
+ * `guided` may err by almost half a level. When one channel fails, the answer is no.
  */
 import { neverDown, neverUp } from '../integer/threshold.js';
-import { linearLevel } from './packed-conv2d.js';
+import { roundHalfEven } from '../quantize/rounding.js';
+import { lineAt } from './packed-conv2d.js';
 
-/** With fewer levels comparing is as fast. */
-const fewestLevels = 4;
+/** With fewer levels comparing is as fast as `linear`, and as `guided`. */
+const fewestLinear = 4;
+const fewestGuided = 16;
 
-/**
- * f32 [2, channels], slopes and intercepts, for thresholds [levels, channels]; `down` makes it a function of the absolute value.
- * Undefined when there is none, or comparing is as good.
- */
-export function linearFit(up: Int32Array, down: Int32Array | undefined, channels: number): Float32Array | undefined {
+/** f32 [2, channels], slopes and intercepts, for thresholds [levels, channels]. Undefined when there is none, or comparing is as good. */
+export function linearFit(up: Int32Array, channels: number): Float32Array | undefined {
   const levels = up.length / channels;
-  if (levels < fewestLevels || down !== undefined) return undefined;
+  if (levels < fewestLinear) return undefined;
   const fit = new Float32Array(2 * channels);
   const steps = new Array<number>(levels);
   for (let c = 0; c < channels; c++) {
@@ -57,6 +57,56 @@ function lineThrough(steps: readonly number[]): [number, number] | undefined {
 
 /** Whether the level passes j at `step` and not before. */
 function isStep(step: number, j: number, slope: number, intercept: number, levels: number): boolean {
-  const level = (acc: number): number => linearLevel(acc, slope, intercept, false, levels);
+  const level = (acc: number): number => roundHalfEven(lineAt(acc, slope, intercept), levels);
   return level(step) > j && level(step - 1) <= j;
+}
+
+/**
+ * The constants of `guided`, i32 [2 + levels, channels]: slopes and intercepts as bits of floats, then the thresholds
+ * [levels, channels], rising. |acc| <= `bound`. Undefined when a line of some channel errs too much, or comparing is as good.
+ */
+export function guidedThresholds(up: Int32Array, channels: number, bound: number): Int32Array | undefined {
+  const levels = up.length / channels;
+  if (levels < fewestGuided) return undefined;
+  const guided = new Int32Array(2 * channels + up.length);
+  const lines = new Float32Array(guided.buffer, 0, 2 * channels);
+  guided.set(up, 2 * channels);
+  for (let c = 0; c < channels; c++) {
+    const steps = Array.from({ length: levels }, (_, j) => up[j * channels + c]!);
+    const [slope, intercept] = guessingLine(steps, bound);
+    lines[c] = slope;
+    lines[channels + c] = intercept;
+    if (!guides(steps, lines[c]!, lines[channels + c]!, bound)) return undefined;
+  }
+  return guided;
+}
+
+/** Through the middles of the first and the last threshold that can be reached. */
+function guessingLine(steps: readonly number[], bound: number): [number, number] {
+  const first = steps.findIndex((step) => step > -bound);
+  const last = steps.findLastIndex((step) => step <= bound);
+  // Everything is above or below: the level does not change, or in one place only.
+  if (first < 0) return [0, steps.length];
+  if (last <= first || steps[last] === steps[first]) return [0, first];
+  const slope = (last - first) / (steps[last]! - steps[first]!);
+  return [slope, first + 0.5 - slope * steps[first]!];
+}
+
+/** Whether floor(line) is the level or the one below wherever it matters. */
+function guides(steps: readonly number[], slope: number, intercept: number, bound: number): boolean {
+  const holds = (acc: number, level: number): boolean => {
+    const line = lineAt(acc, slope, intercept);
+    const guess = Math.floor(Math.min(Math.max(line, 0), steps.length - 1));
+    return guess === level || guess + 1 === level;
+  };
+  let level = 0;
+  while (level < steps.length && steps[level]! <= -bound) level++;
+  if (!holds(-bound, level)) return false;
+  while (level < steps.length && steps[level]! <= bound) {
+    const step = steps[level]!;
+    if (!holds(step - 1, level)) return false;
+    while (steps[level] === step) level++;
+    if (!holds(step, level)) return false;
+  }
+  return holds(bound, level);
 }

@@ -7,6 +7,7 @@ import { type CaseInput, type Content, evaluate, input, integers, type OpCase, o
 import { arrayOf, integer, maxLevel, quantized, sizeOf, type TensorType } from '../../core/tensor.js';
 import { neverDown, neverUp } from '../integer/threshold.js';
 import { type Family, families } from './families.js';
+import { guidedThresholds } from './linear-fit.js';
 import type { Epilogue, EpilogueKind } from './packed-conv2d.js';
 
 interface Geometry {
@@ -172,8 +173,22 @@ function epilogueCase(
         epilogue: { ...base, levels },
       };
     }
-    case 'linear':
-    case 'absolute': {
+    case 'guided': {
+      // Evenly spaced thresholds, as a batch norm gives them; jittered, so that no line meets them all.
+      const content: Content = (data, random) => {
+        const up = new Int32Array(levels * channels);
+        for (let c = 0; c < channels; c++) {
+          const start = -spread + random.nextInt(spread);
+          for (let j = 0; j < levels; j++) {
+            up[j * channels + c] = Math.round(start + (3 * spread * (j + 0.3 * random.next())) / levels);
+          }
+        }
+        data.set(guidedThresholds(up, channels, 2 ** 28)!);
+      };
+      const constants = input({ dtype: 'i32', shape: [2 + levels, channels] }, content);
+      return { constants, epilogue: { ...base, levels } };
+    }
+    case 'linear': {
       const content: Content = (data, random) => {
         for (let c = 0; c < channels; c++) {
           data[c] = ((random.next() + 0.2) * levels) / spread;
@@ -266,7 +281,8 @@ const epilogueSettings: readonly Setting[] = [
   { weightBits: 1, activationBits: 1, epilogue: 'thresholds', levels: 1 },
   { weightBits: 1, activationBits: 2, epilogue: 'two-sided thresholds' },
   { weightBits: 1, activationBits: 2, epilogue: 'linear', levels: 7 },
-  { weightBits: 2, activationBits: 3, epilogue: 'absolute', levels: 15, hasOffsets: true },
+  { weightBits: 4, activationBits: 4, epilogue: 'guided', levels: 31, hasOffsets: true },
+  { weightBits: 8, activationBits: 8, epilogue: 'guided', levels: 255 },
   { weightBits: 1, activationBits: 4, epilogue: 'linear', levels: 255 },
   { weightBits: 1, activationBits: 2, epilogue: 'stream' },
   { weightBits: 1, activationBits: 2, epilogue: 'stream', hasResidual: true },

@@ -38,8 +38,11 @@ export const epilogueKinds = {
   'two-sided thresholds': 2,
   /** y u8 = round(acc * slope + intercept), clamped to 0..levels; constants f32 [2, K] */
   linear: 3,
-  /** y u8 = round(|acc * slope + intercept|), clamped; constants f32 [2, K] */
-  absolute: 4,
+  /**
+   * as `thresholds`, with a line that guesses the level or the one below (linear-fit.ts), so that one comparison tells;
+   * constants i32 [2 + levels, K]: slope and intercept as the bits of floats, then up
+   */
+  guided: 4,
   /** y i32 = rescale(acc) [+ residual]; constants i32 [3, K]: multiplier, shift, bias */
   stream: 5,
 } as const;
@@ -200,7 +203,7 @@ function requireConstants(
   constants: TensorType | undefined,
   residual: TensorType | undefined,
 ): void {
-  const rows = [0, p.levels, 2 * p.levels, 2, 2, 3][p.epilogue]!;
+  const rows = [0, p.levels, 2 * p.levels, 2, 2 + p.levels, 3][p.epilogue]!;
   const expected = (shape: string, type: TensorType | undefined): void => {
     if (type !== undefined && type.shape.join() !== shape)
       throw new SubbitError(`needs constants of shape [${shape}], not ${describe(type)}`);
@@ -264,27 +267,16 @@ function finish(acc: number, k: number, p: PackedConv2dParams, constants: Buffer
       return levelOf(acc, constants!, undefined, k, numChannels, p.levels);
     case epilogueKinds['two-sided thresholds']:
       return levelOf(acc, constants!, constants!.subarray(p.levels * numChannels), k, numChannels, p.levels);
+    case epilogueKinds.guided:
+      return levelOf(acc, constants!.subarray(2 * numChannels), undefined, k, numChannels, p.levels);
     case epilogueKinds.stream:
       return rescaled(acc, constants![k]!, constants![numChannels + k]!, constants![2 * numChannels + k]!, p);
     default:
-      return linearLevel(
-        acc,
-        constants![k]!,
-        constants![numChannels + k]!,
-        p.epilogue === epilogueKinds.absolute,
-        p.levels,
-      );
+      return roundHalfEven(lineAt(acc, constants![k]!, constants![numChannels + k]!), p.levels);
   }
 }
 
-/** round(acc * slope + intercept), each operation rounded to float32, half to even; of the absolute value when asked. */
-export function linearLevel(
-  acc: number,
-  slope: number,
-  intercept: number,
-  isAbsolute: boolean,
-  levels: number,
-): number {
-  const real = Math.fround(Math.fround(Math.fround(acc) * slope) + intercept);
-  return roundHalfEven(isAbsolute ? Math.abs(real) : real, levels);
+/** acc * slope + intercept, each operation rounded to float32. */
+export function lineAt(acc: number, slope: number, intercept: number): number {
+  return Math.fround(Math.fround(Math.fround(acc) * slope) + intercept);
 }

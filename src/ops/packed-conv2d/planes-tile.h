@@ -7,15 +7,16 @@
  *
  *     2 P = (2^A - 1) * sum_m 2^m popcount(w_m)  +  (2^W - 1) * S  -  sum_{m,k} 2^(m+k) popcount(w_m xor a_k)
  *
- * The kernel gives D, the first term (constant per output channel) minus the last. For bipolar weights
- * the term in S is just what the accumulator subtracts again: acc = productFactor / 2 * D, and nobody computes S.
+ * The kernel gives D, the first term (constant per output channel) minus the last. For bipolar weights the term in S is just
+ * what the accumulator subtracts again: acc = productFactor / 2 * D, and nobody computes S.
  *
  * The sums of equal m + k run over one set of counters, which doubles from one sum to the next lower.
  *
- * AVX-512 counts words: three instructions per 512 products on four ports, and 7 x 2 registers of counters so that loads
- * (nine per 14) do not matter: 98 % of that ceiling. Two words through a full adder before counting (5 instructions for two
- * words) are no faster there. The other sets count bytes in several instructions, so that adders pay: of four words, two
- * adders and one of the twos leave one to be counted (of two or eight words: 5 % slower on AVX2, both).
+ * AVX-512 counts words: three instructions per 512 products on four ports, and 7 x 2 registers of counters, so that loads
+ * (nine per 14) do not matter: 98 % of that ceiling. Two words through a full adder before counting (five instructions for
+ * both) are no faster there. The other sets need several instructions to count bytes, so that in long windows adders pay: of
+ * four words, two adders and one of the twos leave one to be counted (AVX2, 72 words and more: 550 GMAC/s against 505
+ * without; adders for two or eight words: 535, 525). In short windows their remainders eat the gain.
  */
 #pragma once
 #include "simd.h"
@@ -44,10 +45,9 @@ struct PlaneTile {
 
 inline constexpr int kPairBytes = 2 * kBlock * 4;
 
-/** Runs body(m, k) for all planes with m + k = sum. */
-template <class Body>
-inline void ForPlanes(const PlaneTile& tile, int sum, const Body& body) {
-  for (int m = Max(0, sum - tile.activationBits + 1); m <= Min(tile.weightBits - 1, sum); ++m) body(m, sum - m);
+/** The weight planes m with an activation plane sum - m. */
+inline Range PlanesOfSum(const PlaneTile& tile, int sum) {
+  return {Max(0, sum - tile.activationBits + 1), Min(tile.weightBits - 1, sum) + 1};
 }
 
 #if defined(__AVX512VPOPCNTDQ__)
@@ -68,12 +68,13 @@ void CountTile(const PlaneTile& shared) {
     for (int b = 0; b < kBlocks; ++b) count[i][b] = Words{};
   }
   for (int sum = tile.weightBits + tile.activationBits - 2; sum >= 0; --sum) {
+    const Range planes = PlanesOfSum(tile, sum);
 #pragma GCC unroll 8
     for (int i = 0; i < kPixels; ++i) {
 #pragma GCC unroll 2
       for (int b = 0; b < kBlocks; ++b) count[i][b] += count[i][b];
     }
-    for (int m = Max(0, sum - tile.activationBits + 1); m <= Min(tile.weightBits - 1, sum); ++m) {
+    for (int m = planes.first; m < planes.end; ++m) {
       const uint8_t* filter = tile.filter + static_cast<ptrdiff_t>(m) * tile.pairs * kPairBytes;
       const ptrdiff_t plane = (sum - m) * tile.pixelPlane;
       for (int j = 0; j < tile.pairs; ++j) {
@@ -134,15 +135,16 @@ inline Words AddBits(Words* ones, Words x, Words y) {
   return carry;
 }
 
-/** Counts of one pixel and kPlaneVectors vectors; `filter` and `out` begin with the first of them. */
+/** Counts of one pixel and kPlaneVectors vectors, of which firstFilter is the first. */
 inline void CountVectors(const PlaneTile& tile, const uint8_t* pixel, const uint8_t* firstFilter, Words* count) {
-  /** A byte takes 4 * 8 per two pairs... */
+  // A byte takes at most 8 per step.
   constexpr int kStepsPerSum = 31;
   for (int sum = tile.weightBits + tile.activationBits - 2; sum >= 0; --sum) {
+    const Range planes = PlanesOfSum(tile, sum);
     for (int v = 0; v < kPlaneVectors; ++v) count[v] += count[v];
-    ForPlanes(tile, sum, [&](int m, int k) {
+    for (int m = planes.first; m < planes.end; ++m) {
       const uint8_t* filter = firstFilter + static_cast<ptrdiff_t>(m) * tile.pairs * kPairBytes;
-      const uint8_t* bits = pixel + k * tile.pixelPlane;
+      const uint8_t* bits = pixel + (sum - m) * tile.pixelPlane;
       const auto different = [&](int j, int word, int v) {
         const uint8_t* weights = filter + static_cast<ptrdiff_t>(j) * kPairBytes + word * kBlock * 4 + v * kVectorBytes;
         return BroadcastWord(bits + tile.offsets[j] + word * 4) ^ LoadWords(weights);
@@ -169,7 +171,7 @@ inline void CountVectors(const PlaneTile& tile, const uint8_t* pixel, const uint
         if (j < tile.pairs) rest += CountBytes(different(j, 0, v)) + CountBytes(different(j, 1, v));
         count[v] += fours[v] * 4 + SumBytes(rest);
       }
-    });
+    }
   }
 }
 
@@ -181,12 +183,13 @@ template <int kPixels>
 inline void CountShortVectors(const PlaneTile& tile, const uint8_t* const* pixels, const uint8_t* firstFilter,
                               Words (*count)[kPlaneVectors]) {
   for (int sum = tile.weightBits + tile.activationBits - 2; sum >= 0; --sum) {
+    const Range planes = PlanesOfSum(tile, sum);
 #pragma GCC unroll 2
     for (int i = 0; i < kPixels; ++i) {
 #pragma GCC unroll 2
       for (int v = 0; v < kPlaneVectors; ++v) count[i][v] += count[i][v];
     }
-    for (int m = Max(0, sum - tile.activationBits + 1); m <= Min(tile.weightBits - 1, sum); ++m) {
+    for (int m = planes.first; m < planes.end; ++m) {
       const uint8_t* filter = firstFilter + static_cast<ptrdiff_t>(m) * tile.pairs * kPairBytes;
       const ptrdiff_t plane = (sum - m) * tile.pixelPlane;
       Bytes bytes[kPixels][kPlaneVectors] = {};

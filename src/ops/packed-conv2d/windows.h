@@ -100,12 +100,14 @@ inline Rectangle RectangleOf(const Windows& w, const Band& band) {
 }
 
 /**
- * Runs body(band, thread, isNew) for all parts; isNew unless the thread's last call had the same pixels and group. `atOnce`:
- * blocks that a micro-kernel takes. Bytes of x and of the filter decide what is cut: rows, so that few tasks read an image,
- * or blocks, so that few read the filter.
+ * Runs body(band, thread, isNew) for all parts; isNew unless the thread's last call had the same pixels and group.
+ * Bytes of x and of the filter decide what is cut: rows, so that few tasks read an image, or blocks, so that few read the
+ * filter.
  */
 template <class Body>
-void ForBands(const Windows& w, int atOnce, double filterBytes, Pool& pool, const Body& body) {
+void ForBands(const Windows& w, double filterBytes, Pool& pool, const Body& body) {
+  // Of levels a cache line: two threads that wrote to one line would slow each other down (1.4 times, 256 channels, 14x14).
+  constexpr int kBlocksPerUnit = 64 / kBlock;
   constexpr int kTasks = 16;
   constexpr double kProductsPerTask = 1 << 20;
   /** Input bytes of a band: its packed form and the outputs stay in the second-level cache. */
@@ -115,7 +117,7 @@ void ForBands(const Windows& w, int atOnce, double filterBytes, Pool& pool, cons
   const int tasks = products > kTasks * kProductsPerTask ? kTasks : 1 + static_cast<int>(products / kProductsPerTask);
   const double imageBytes = static_cast<double>(w.outHeight) * w.outWidth * w.stride * w.stride * w.groupInputs();
   const int lines = w.outHeight > 1 ? w.outHeight : w.outWidth;
-  const int units = CeilDiv(w.groupBlocks(), atOnce);
+  const int units = CeilDiv(w.groupBlocks(), kBlocksPerUnit);
   const int wanted = CeilDiv(tasks, w.batch * w.groups);
   const int least = 1 + static_cast<int>(imageBytes / kBandBytes);
   const int cuts = imageBytes > filterBytes / w.groups ? wanted : CeilDiv(wanted, units);
@@ -134,7 +136,7 @@ void ForBands(const Windows& w, int atOnce, double filterBytes, Pool& pool, cons
     band.rows = w.outHeight > 1 ? cut : Range{0, 1};
     band.columns = w.outHeight > 1 ? Range{0, w.outWidth} : cut;
     band.group = pixels % w.groups;
-    band.blocks = {part.first * atOnce, Min(part.end * atOnce, w.groupBlocks())};
+    band.blocks = {part.first * kBlocksPerUnit, Min(part.end * kBlocksPerUnit, w.groupBlocks())};
     body(band, thread, held[thread] != pixels);
     held[thread] = pixels;
   });
@@ -177,7 +179,7 @@ inline void SumWindows(const Windows& w, const uint8_t* x, const Band& band, int
   ForRuns(
       w, x, band,
       [&](const uint8_t* bytes, int first, int count) {
-        for (int i = 0; i < count; ++i) pixelSums[first + i] = SumOfBytes(bytes + static_cast<ptrdiff_t>(i) * w.inChannels, channels);
+        for (int i = 0; i < count; ++i, bytes += w.inChannels) pixelSums[first + i] = SumOfBytes(bytes, channels);
       },
       [&](int first, int count) {
         for (int i = 0; i < count; ++i) pixelSums[first + i] = 0;
