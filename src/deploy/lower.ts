@@ -13,6 +13,7 @@
  *   (eq. 15). Otherwise (min(1, |x|) follows) it goes before them, on accumulators that rise with the real number.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
+import { integer } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { integerMaxPool } from '../ops/integer/integer-pool.js';
@@ -129,8 +130,12 @@ class Lowering {
     }
     if (!poolsAfter) for (const pool of pools) value = this.#pool(pool, value);
     const { up, down } = staircaseOf(level, max, bound, rising, real);
-    const rows = (part: string, data: Int32Array): Value =>
-      this.lowered.constant(`${name}/${part}`, { dtype: 'i32', shape: [max, f.channels] }, data);
+    // No accumulator gets beyond its bound, so thresholds need not either: files store small integers in 16 bits.
+    const beyond = Math.min(bound + 1, 2 ** 31 - 1);
+    const rows = (part: string, data: Int32Array): Value => {
+      const near = data.map((step) => Math.max(-beyond, Math.min(beyond, step)));
+      return this.lowered.constant(`${name}/${part}`, integer([max, f.channels], beyond), near);
+    };
     value = this.lowered.apply(threshold, name, [value, rows('up', up), down && rows('down', down)], {});
     if (poolsAfter) for (const pool of pools) value = this.#pool(pool, value);
     return value;

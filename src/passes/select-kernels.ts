@@ -170,8 +170,9 @@ class Selection {
     if (down !== undefined) {
       return { epilogue: { kind: 'two-sided thresholds', ...base, levels: max }, constants: rows(joined([up, down])) };
     }
-    const line = linearFit(up, numChannels);
-    const guided = line ? undefined : guidedThresholds(up, numChannels, conv.outputs[0]!.type.encoding!.max);
+    const bound = conv.outputs[0]!.type.encoding!.max;
+    const line = linearFit(up, numChannels, bound);
+    const guided = line ? undefined : guidedThresholds(up, numChannels, bound);
     const kind = line ? 'linear' : guided ? 'guided' : 'thresholds';
     return { epilogue: { kind, ...base, levels: max }, constants: rows(line ?? guided ?? up) };
   }

@@ -8,7 +8,6 @@
  * right before it, and at both ends. `linear` must meet every threshold to the integer, which float32 does for few levels;
  * `guided` may err by almost half a level. When one channel fails, the answer is no.
  */
-import { neverDown, neverUp } from '../integer/threshold.js';
 import { roundHalfEven } from '../quantize/rounding.js';
 import { lineAt } from './packed-conv2d.js';
 
@@ -16,15 +15,18 @@ import { lineAt } from './packed-conv2d.js';
 const fewestLinear = 4;
 const fewestGuided = 16;
 
-/** f32 [2, channels], slopes and intercepts, for thresholds [levels, channels]. Undefined when there is none, or comparing is as good. */
-export function linearFit(up: Int32Array, channels: number): Float32Array | undefined {
+/**
+ * f32 [2, channels], slopes and intercepts, for thresholds [levels, channels], |acc| <= `bound`. Undefined when there is none, or
+ * comparing is as good.
+ */
+export function linearFit(up: Int32Array, channels: number, bound: number): Float32Array | undefined {
   const levels = up.length / channels;
   if (levels < fewestLinear) return undefined;
   const fit = new Float32Array(2 * channels);
   const steps = new Array<number>(levels);
   for (let c = 0; c < channels; c++) {
     for (let j = 0; j < levels; j++) steps[j] = up[j * channels + c]!;
-    const line = lineThrough(steps);
+    const line = lineThrough(steps, bound);
     if (line === undefined) return undefined;
     [fit[c], fit[channels + c]] = line;
   }
@@ -32,10 +34,10 @@ export function linearFit(up: Int32Array, channels: number): Float32Array | unde
 }
 
 /** Slope and intercept of one channel. */
-function lineThrough(steps: readonly number[]): [number, number] | undefined {
+function lineThrough(steps: readonly number[], bound: number): [number, number] | undefined {
   const levels = steps.length;
-  const reached = steps.filter((step) => step !== neverUp && step !== neverDown);
-  if (reached.length === 0) return [0, steps.filter((step) => step === neverDown).length];
+  const reached = steps.filter((step) => step > -bound && step <= bound);
+  if (reached.length === 0) return [0, steps.filter((step) => step <= -bound).length];
   if (reached.length !== levels) return undefined;
   const [first, last] = [steps[0]!, steps[levels - 1]!];
   if (first === last) return undefined;
