@@ -25,8 +25,11 @@ export interface TimingOptions {
 /** A function to time; a promise is waited for. */
 export type Timed = () => unknown;
 
-/** Longer than thread pools spin in vain: ONNX Runtime's a millisecond, ours some tens of microseconds. */
-const pauseMilliseconds = 2;
+/**
+ * Longer than thread pools spin in vain: ours some tens of microseconds, ONNX Runtime's many milliseconds (with 2 ms, what came
+ * after it had one core less).
+ */
+const pauseMilliseconds = 40;
 
 export async function timeInterleaved<Name extends string>(
   functions: Readonly<Record<Name, Timed>>,
