@@ -17,6 +17,7 @@ import {
   flatten,
   globalAverage,
   maxPool,
+  preActivated,
   residual,
   sequential,
   stridedShortcut,
@@ -28,6 +29,7 @@ import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { addBias } from '../ops/elementwise/elementwise.js';
 import { levelOf } from '../ops/integer/threshold.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { selectKernels } from '../passes/select-kernels.js';
 import { Philox } from '../util/philox.js';
 import { lowerNetwork } from './lower.js';
 import { roundNetwork } from './round.js';
@@ -213,6 +215,21 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
     ),
     '1-2-32',
   ),
+  'residual with a convolution as shortcut': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      preActivated('block', {
+        activation: sequential(batchNorm('block/bn'), activation(['block/conv', 'block/shortcut'])),
+        body: conv('block/conv', { channels: 16, stride: 2, padding: 1 }),
+        shortcut: conv('block/shortcut', { channels: 16, size: 1, stride: 2, padding: 0 }),
+      }),
+      batchNorm('bn'),
+      activation('last', { bounded: false }),
+      globalAverage('average'),
+      dense('last', { outputs: 10 }),
+    ),
+    '1-2-32',
+  ),
   'residual, min(1, |x|)': networkOf(
     sequential(
       conv('first', { channels: 8 }),
@@ -228,6 +245,9 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
   ),
 };
 
+/** Every family wherever it fits; the choice for an instruction set is one of these. */
+const kernels = ['planes', 'tables', 'dot'] as const;
+
 describe('a deployed network', () => {
   test.each(Object.entries(cases))('%s: lowered exactly, rounded closely', (_, network) => {
     const { graph } = buildGraph(network, { batch: 1, training: false, seed: 3 });
@@ -236,7 +256,8 @@ describe('a deployed network', () => {
     const lowered = lowerNetwork(rounded.graph);
     for (const node of lowered.nodes) for (const value of node.outputs) expect(value.type.dtype).not.toBe('f32');
 
-    const [float, before, after] = [graph, rounded.graph, lowered].map((each) => {
+    const selected = kernels.map((kernel) => selectKernels(lowered, { isa: 'avx512', kernelOf: () => kernel }));
+    const [float, before, after, ...fused] = [graph, rounded.graph, lowered, ...selected].map((each) => {
       const variables = new Variables(createReference());
       const plan = new Plan(each, variables);
       for (const [name, data] of contents) variables.get(name)?.set(data);
@@ -247,11 +268,11 @@ describe('a deployed network', () => {
     let [error, power] = [0, 0];
     for (let i = 0; i < 4; i++) {
       const image = Uint8Array.from({ length: 9 * 8 * 3 }, () => random.nextInt(256));
-      for (const plan of [float, before, after]) {
+      for (const plan of [float, before, after, ...fused]) {
         plan!.tensor('images').set(image);
         plan!.run();
       }
-      expect(after!.tensor('logits')).toEqual(before!.tensor('logits'));
+      for (const plan of [after!, ...fused]) expect(plan.tensor('logits')).toEqual(before!.tensor('logits'));
       for (const [k, logit] of float!.tensor('logits').entries()) {
         error += (logit - after!.tensor('logits')[k]! * step) ** 2;
         power += logit ** 2;

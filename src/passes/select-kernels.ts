@@ -25,6 +25,7 @@ import {
 } from '../ops/packed-conv2d/kernel-choice.js';
 import { guidedThresholds, linearFit } from '../ops/packed-conv2d/linear-fit.js';
 import type { Epilogue } from '../ops/packed-conv2d/packed-conv2d.js';
+import { SubbitError } from '../util/errors.js';
 import { prune } from './prune.js';
 
 export interface SelectOptions {
@@ -63,7 +64,7 @@ class Selection {
     const swallowed = new Set<Node>();
     for (const node of nodes) {
       if (node.op.name !== integerConv2d.name) continue;
-      const fusion = this.#fusionOf(node);
+      const fusion = this.#fusionOf(node, swallowed);
       if (fusion === undefined) continue;
       fusions.set(fusion.tail.at(-1) ?? node, fusion);
       for (const each of [node, ...fusion.tail]) swallowed.add(each);
@@ -86,7 +87,9 @@ class Selection {
   #valueOf(value: Value): Value {
     const known = this.#values.get(value);
     if (known !== undefined) return known;
-    const copy = this.selected.constant(value.name, value.type, this.#graph.constants.get(value)!);
+    const data = this.#graph.constants.get(value);
+    if (data === undefined) throw new SubbitError(`${value.name}: read before it is computed`);
+    const copy = this.selected.constant(value.name, value.type, data);
     this.#values.set(value, copy);
     return copy;
   }
@@ -103,19 +106,22 @@ class Selection {
     return readers.length === 1 && !isOutput ? readers[0] : undefined;
   }
 
-  #fusionOf(conv: Node): Fusion | undefined {
+  #fusionOf(conv: Node, swallowed: ReadonlySet<Node>): Fusion | undefined {
     const kind = kindOf(conv, this.#graph);
     if (kind === undefined) return undefined;
     const name = (this.#options.kernelOf ?? chooseKernel)(kind, this.#options.isa);
     if (name === 'plain') return undefined;
     const family: Family = families[name as FamilyName];
+    const fits = kind.weightBits === 16 ? family.takesWide : kind.weightBits <= family.maxWeightBits;
+    if (!fits) return undefined;
     const next = this.#onlyReader(conv.outputs[0]!);
     const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
     const canSwallow =
       (next?.op.name === threshold.name || next?.op.name === rescale.name) && next.inputs.slice(1).every(isConstant);
     if (!canSwallow) return { conv, family, kind, tail: [] };
     const after = next.op.name === rescale.name ? this.#onlyReader(next.outputs[0]!) : undefined;
-    if (after?.op.name !== integerAdd.name) return { conv, family, kind, tail: [next] };
+    // A sum of two convolutions goes into one of them.
+    if (after?.op.name !== integerAdd.name || swallowed.has(after)) return { conv, family, kind, tail: [next] };
     return { conv, family, kind, tail: [next, after] };
   }
 
