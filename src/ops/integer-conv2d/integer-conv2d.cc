@@ -34,14 +34,14 @@ struct Walk {
         const X* pixel = x + ((static_cast<ptrdiff_t>(n) * p.height + h) * p.width + w) * p.inChannels;
         const W* tap = filter + static_cast<ptrdiff_t>(kh * p.kernelWidth + kw) * groupInputs * outs;
         if (groupInputs == 1 && groupOutputs == 1) {
-          for (int k = 0; k < outs; ++k) y[k] += ValueAt(pixel, k) * Weight(multiplier, tap[k], k);
+          for (int k = 0; k < outs; ++k) y[k] += ValueAt(pixel, k) * Weight(multiplier, tap[k]);
         } else {
           for (int g = 0; g < p.groups; ++g) {
             int32_t* __restrict part = y + g * groupOutputs;
             for (int c = 0; c < groupInputs; ++c) {
               const int32_t value = ValueAt(pixel, g * groupInputs + c);
               const W* row = tap + static_cast<ptrdiff_t>(c) * outs + g * groupOutputs;
-              for (int k = 0; k < groupOutputs; ++k) part[k] += value * Weight(multiplier, row[k], g * groupOutputs + k);
+              for (int k = 0; k < groupOutputs; ++k) part[k] += value * Weight(multiplier, row[k]);
             }
           }
         }
@@ -49,9 +49,8 @@ struct Walk {
     }
   }
 
-  int32_t Weight(int32_t multiplier, W stored, int k) const {
-    return multiplier * static_cast<int32_t>(stored) - p.filter.offset[k < 4 ? k : 0];
-  }
+  /** Filters have one zero point. */
+  int32_t Weight(int32_t multiplier, W stored) const { return multiplier * static_cast<int32_t>(stored) - p.filter.offset[0]; }
 };
 
 template <class X, class W>

@@ -107,6 +107,7 @@ export const integerConv2d = defineOp({
   infer([x, filter]: InputTypes, attributes: IntegerConv2dAttributes) {
     requireInteger(x!);
     requireInteger(filter!);
+    if ((filter!.encoding!.zeroPoints?.length ?? 1) > 1) throw new SubbitError('a filter has one zero point');
     integerGeometryOf(x!, filter!.shape, attributes);
     const { outHeight, outWidth } = attributes;
     const step = x!.encoding!.step * filter!.encoding!.step;

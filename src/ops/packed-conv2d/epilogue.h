@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "../conv2d/vector.h"
+#include "../integer/rescale-lanes.h"
 #include "kernel.h"
 
 #if defined(__AVX512F__) || defined(__AVX2__)
@@ -26,24 +27,6 @@ enum EpilogueKind {
   kGuided = 4,
   kStream = 5,
 };
-
-/** `kCount` elements that the compiler keeps in registers. */
-template <class T, int kCount>
-struct LanesOf {
-  typedef T Type __attribute__((vector_size(kCount * sizeof(T))));
-  typedef T Unaligned __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
-};
-template <class T, int kCount>
-using Lanes = typename LanesOf<T, kCount>::Type;
-
-template <int kCount, class T>
-inline Lanes<T, kCount> LoadLanes(const T* p) {
-  return *reinterpret_cast<const typename LanesOf<T, kCount>::Unaligned*>(p);
-}
-template <int kCount, class T>
-inline void StoreLanes(T* p, Lanes<T, kCount> value) {
-  *reinterpret_cast<typename LanesOf<T, kCount>::Unaligned*>(p) = value;
-}
 
 /** What an op's params and buffers say about its epilogue. */
 struct Epilogue {
@@ -181,46 +164,16 @@ inline void GuidedLevels(const Epilogue& e, const PixelRun& run, int i, uint8_t*
   StoreLanes<kCount>(y + i, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
 }
 
-/**
- * clamp(floor((acc * multiplier + half) / 2^shift) + bias, low, high) + residual, in doubles, which hold every
- * intermediate result exactly (|acc * multiplier| < 2^47): they are fast everywhere, 64-bit integers are not.
- */
+/** rescale(acc) + residual. */
 template <int kCount>
 inline void StreamIntegers(const Epilogue& e, const PixelRun& run, int i, int32_t* y) {
-  using Integers = Lanes<int32_t, kCount>;
-  using Longs = Lanes<int64_t, kCount>;
-  using Doubles = Lanes<double, kCount>;
-  // 1.5 * 2^52
-  constexpr double kRounding = 6755399441055744.0;
-  const int32_t* multiplier = e.constants.i32() + run.firstChannel + i;
-  const Integers shift = LoadLanes<kCount>(multiplier + e.channels);
-  const Integers bias = LoadLanes<kCount>(multiplier + 2 * static_cast<ptrdiff_t>(e.channels));
-  const Doubles acc = __builtin_convertvector(AccumulatorsAt<kCount>(e, run, i), Doubles);
-  const Doubles power = (Doubles)((1023 - __builtin_convertvector(shift, Longs)) << 52);
-  const Doubles half = 0.5 - 0.5 * __builtin_convertvector(-(shift == 0), Doubles);
-  const Doubles value = acc * __builtin_convertvector(LoadLanes<kCount>(multiplier), Doubles) * power + half;
-  Doubles whole = (value + kRounding) - kRounding;
-  const Doubles zero = {};
-  whole -= whole > value ? zero + 1 : zero;
-  whole += __builtin_convertvector(bias, Doubles);
-  whole = whole > e.low ? whole : zero + e.low;
-  whole = whole < e.high ? whole : zero + e.high;
-  Integers result = __builtin_convertvector((Longs)(whole + kRounding), Integers);
-  if (e.residual.present()) {
-    result += LoadLanes<kCount>(e.residual.i32() + run.pixel * e.channels + run.firstChannel + i);
-  }
+  const int channel = run.firstChannel + i;
+  const ptrdiff_t channels = e.channels;
+  const int32_t* multiplier = e.constants.i32() + channel;
+  Lanes<int32_t, kCount> result = RescaledLanes<kCount>(AccumulatorsAt<kCount>(e, run, i), multiplier, multiplier + channels,
+                                                        multiplier + 2 * channels, e.low, e.high);
+  if (e.residual.present()) result += LoadLanes<kCount>(e.residual.i32() + run.pixel * channels + channel);
   StoreLanes<kCount>(y + i, result);
-}
-
-/** body.Run<kCount, kVectors>(i) for registers i .. that cover the run. */
-template <int kCount, class Body>
-inline void ForRegisters(int count, const Body& body) {
-  int i = 0;
-  for (; i + 4 * kCount <= count; i += 4 * kCount) body.template Run<kCount, 4>(i);
-  for (; i + kCount <= count; i += kCount) body.template Run<kCount, 1>(i);
-  if (i == count) return;
-  if (count >= kCount) return body.template Run<kCount, 1>(count - kCount);
-  for (; i < count; ++i) body.template Run<1, 1>(i);
 }
 
 template <int kKind>
@@ -247,7 +200,7 @@ struct FinishBody {
 };
 
 template <int kKind, int kCount>
-void FinishAs(const Epilogue& e, const PixelRun& run) {
+SUBBIT_INLINE void FinishAs(const Epilogue& e, const PixelRun& run) {
   ForRegisters<kCount>(run.count, FinishBody<kKind>{e, run, run.pixel * e.channels + run.firstChannel});
 }
 
@@ -264,9 +217,13 @@ inline void Finish(const Epilogue& e, const PixelRun& run) {
       return FinishAs<kLinear, kLanes>(e, run);
     case kGuided:
       return FinishAs<kGuided, kLanes>(e, run);
-    default:
+    default: {
+      // Copies, because stores may alias what is only referred to: loading it again cost more than the arithmetic.
+      const Epilogue own = e;
+      const PixelRun ownRun = run;
       // Half as many, so that the doubles fill one register.
-      return FinishAs<kStream, kLanes / 2>(e, run);
+      return FinishAs<kStream, kLanes / 2>(own, ownRun);
+    }
   }
 }
 
