@@ -16,11 +16,13 @@ class Event {
  public:
   uint32_t value() const { return __atomic_load_n(&value_, __ATOMIC_SEQ_CST); }
 
-  /** Adds one and wakes everybody who waits. */
-  void Advance() {
+  /** Adds one and wakes everybody who waits; whether somebody was asleep. */
+  bool Advance() {
     __atomic_fetch_add(&value_, 1, __ATOMIC_SEQ_CST);
     // A sleeper announces itself before it looks at the value for the last time, so one of the two sees the other.
-    if (__atomic_load_n(&sleepers_, __ATOMIC_SEQ_CST) != 0) Wake();
+    if (__atomic_load_n(&sleepers_, __ATOMIC_SEQ_CST) == 0) return false;
+    Wake();
+    return true;
   }
 
   /** Returns once the value is another than `seen`. */

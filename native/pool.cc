@@ -27,8 +27,9 @@ namespace {
 int CurrentProcessor() { return sched_getcpu(); }
 
 /**
- * Moves a worker off the caller's processor. Linux wakes a sleeper where it was woken, behind the caller, who then computes and
- * spins in front of it; until the scheduler balances, after milliseconds, two threads were no faster than one.
+ * Moves a worker off the caller's processor. Linux wakes a sleeper where it was woken, behind the caller, who then computes
+ * in front of it; until the scheduler balances, after milliseconds, two threads were no faster than one. So a caller who has
+ * woken somebody lets go of its processor once, and whoever finds himself there moves on.
  */
 void LeaveProcessor(int processor) {
   if (processor < 0 || sched_getcpu() != processor) return;
@@ -40,9 +41,12 @@ void LeaveProcessor(int processor) {
   sched_setaffinity(0, sizeof(others), &others);
   sched_setaffinity(0, sizeof(allowed), &allowed);
 }
+
+void LetWokenRun() { sched_yield(); }
 #else
 int CurrentProcessor() { return -1; }
 void LeaveProcessor(int) {}
+void LetWokenRun() {}
 #endif
 
 }  // namespace
@@ -94,7 +98,7 @@ void Pool::RunTasks(int tasks, TaskFunction function, const void* context) {
   __atomic_store_n(&state.processor, CurrentProcessor(), __ATOMIC_RELAXED);
   __atomic_store_n(&state.unfinished, static_cast<uint32_t>(tasks), __ATOMIC_RELAXED);
   __atomic_store_n(&state.ticket, static_cast<uint64_t>(generation) << 32 | static_cast<uint32_t>(tasks), __ATOMIC_RELEASE);
-  state.posted.Advance();
+  if (state.posted.Advance()) LetWokenRun();
   ClaimTasks(0);
 #ifdef __wasm__
   state.finished.Spin(generation - 1);
