@@ -41,20 +41,40 @@ function lineThrough(steps: readonly number[], bound: number): [number, number] 
   if (reached.length !== levels) return undefined;
   const [first, last] = [steps[0]!, steps[levels - 1]!];
   if (first === last) return undefined;
-  for (const span of [last - first, last - first + 0.5, last - first - 0.5]) {
-    const slope = Math.fround((levels - 1) / span);
-    // level j + 1 begins at steps[j]: slope * steps[j] + intercept >= j + 1/2 > slope * (steps[j] - 1) + intercept.
-    let lowest = Number.NEGATIVE_INFINITY;
-    let highest = Number.POSITIVE_INFINITY;
-    for (const [j, step] of steps.entries()) {
-      lowest = Math.max(lowest, j + 0.5 - slope * step);
-      highest = Math.min(highest, j + 0.5 - slope * (step - 1));
-    }
-    const intercept = Math.fround((lowest + highest) / 2);
-    if (lowest <= highest && steps.every((step, j) => isStep(step, j, slope, intercept, levels)))
-      return [slope, intercept];
+  // How far apart the bounds of the intercept are is a concave function of the slope: the best slope leaves most room.
+  let low = (levels - 1) / (last - first + 1);
+  let high = (levels - 1) / Math.max(last - first - 1, 0.5);
+  for (let i = 0; i < slopeSteps; i++) {
+    const [a, b] = [low + (high - low) / 3, high - (high - low) / 3];
+    if (room(interceptBounds(steps, a)) < room(interceptBounds(steps, b))) low = a;
+    else high = b;
   }
-  return undefined;
+  const slope = Math.fround((low + high) / 2);
+  const bounds = interceptBounds(steps, slope);
+  const intercept = Math.fround((bounds.lowest + bounds.highest) / 2);
+  const isFit = room(bounds) >= 0 && steps.every((step, j) => isStep(step, j, slope, intercept, levels));
+  return isFit ? [slope, intercept] : undefined;
+}
+
+/** Each leaves two thirds of the slopes: enough for all of float32's digits. */
+const slopeSteps = 48;
+
+interface Bounds {
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+const room = ({ lowest, highest }: Bounds): number => highest - lowest;
+
+/** Level j + 1 begins at steps[j]: slope * steps[j] + intercept >= j + 1/2 > slope * (steps[j] - 1) + intercept. */
+function interceptBounds(steps: readonly number[], slope: number): Bounds {
+  let lowest = Number.NEGATIVE_INFINITY;
+  let highest = Number.POSITIVE_INFINITY;
+  for (const [j, step] of steps.entries()) {
+    lowest = Math.max(lowest, j + 0.5 - slope * step);
+    highest = Math.min(highest, j + 0.5 - slope * (step - 1));
+  }
+  return { lowest, highest };
 }
 
 /** Whether the level passes j at `step` and not before. */
