@@ -59,20 +59,23 @@ inline void CopyChunks(const uint8_t* from, int bytes, uint8_t* to) {
 
 /** Windows from the padded copy, [pixel][windowBytes]. */
 void GatherWindows(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
-  const Windows& w = c.w;
+  // Copies, because the stores of bytes may alias whatever is only referred to.
+  const Windows w = c.w;
   const int channels = w.groupInputs();
-  const int readWidth = RectangleOf(w, band).columns.size();
-  const int runBytes = c.tapsPerRun * channels;
+  const int tapsPerRun = c.tapsPerRun;
+  const int runBytes = tapsPerRun * channels;
+  const ptrdiff_t stepRow = static_cast<ptrdiff_t>(RectangleOf(w, band).columns.size()) * w.dilation * channels;
+  const ptrdiff_t stepTap = static_cast<ptrdiff_t>(w.dilation) * channels;
   const ptrdiff_t bytes = static_cast<ptrdiff_t>(w.taps()) * channels;
-  for (int i = 0; i < band.pixels(); ++i, out += c.windowBytes()) {
-    const uint8_t* from = copy + static_cast<ptrdiff_t>(starts[i]) * channels;
+  const ptrdiff_t windowBytes = c.windowBytes();
+  const int pixels = band.pixels();
+  for (int i = 0; i < pixels; ++i, out += windowBytes) {
+    const uint8_t* row = copy + static_cast<ptrdiff_t>(starts[i]) * channels;
     uint8_t* to = out;
-    for (int kh = 0; kh < w.kernelHeight; ++kh) {
-      for (int kw = 0; kw < w.kernelWidth; kw += c.tapsPerRun, to += runBytes) {
-        CopyChunks(from + static_cast<ptrdiff_t>(kh * readWidth + kw) * w.dilation * channels, runBytes, to);
-      }
+    for (int kh = 0; kh < w.kernelHeight; ++kh, row += stepRow) {
+      for (int kw = 0; kw < w.kernelWidth; kw += tapsPerRun, to += runBytes) CopyChunks(row + kw * stepTap, runBytes, to);
     }
-    for (ptrdiff_t byte = bytes; byte < c.windowBytes(); ++byte) out[byte] = 0;
+    for (ptrdiff_t byte = bytes; byte < windowBytes; ++byte) out[byte] = 0;
   }
 }
 

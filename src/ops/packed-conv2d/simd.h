@@ -132,7 +132,9 @@ inline int32_t SumOfBytes(const uint8_t* x, int count) {
   for (; i + 64 <= count; i += 64) {
     sums = _mm512_add_epi64(sums, _mm512_sad_epu8(_mm512_loadu_si512(x + i), _mm512_setzero_si512()));
   }
-  for (int lane = 0; lane < 8; ++lane) sum += static_cast<int32_t>(sums[lane]);
+  const __m512i rest = _mm512_maskz_loadu_epi8((uint64_t{1} << (count - i)) - 1, x + i);
+  sums = _mm512_add_epi64(sums, _mm512_sad_epu8(rest, _mm512_setzero_si512()));
+  return static_cast<int32_t>(_mm512_reduce_add_epi64(sums));
 #elif defined(__AVX2__)
   __m256i sums = _mm256_setzero_si256();
   for (; i + 32 <= count; i += 32) {
