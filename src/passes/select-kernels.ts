@@ -31,6 +31,8 @@ import { prune } from './prune.js';
 export interface SelectOptions {
   /** Of the backend that will run the graph. */
   readonly isa: string;
+  /** What runs of the fused convolutions (packed-conv2d.ts), for benchmarks. @default everything */
+  readonly parts?: number;
   /** Overrides the table of choices. @default chooseKernel */
   readonly kernelOf?: ((kind: ConvolutionKind, isa: string) => KernelName) | undefined;
 }
@@ -144,6 +146,7 @@ class Selection {
         ...conv.attributes,
         ...{ weightBits, activationBits, tableInputs, epilogue },
         filterShape: filter.type.shape,
+        ...(this.#options.parts === undefined ? {} : { parts: this.#options.parts }),
         ...family.factorsOf(weightBits, operandOf(x.type).multiplier),
       },
     );

@@ -8,6 +8,7 @@ import { Plan, Variables } from '../../backends/plan.js';
 import type { Backend } from '../../core/backend.js';
 import { families } from '../../ops/packed-conv2d/families.js';
 import type { KernelName } from '../../ops/packed-conv2d/kernel-choice.js';
+import { convolutionParts } from '../../ops/packed-conv2d/packed-conv2d.js';
 import { selectKernels } from '../../passes/select-kernels.js';
 import { tunedChooser } from '../../runtime/tuning.js';
 import { UsageError } from '../../util/errors.js';
@@ -64,6 +65,8 @@ interface LayerResult {
   readonly microseconds: number;
   readonly spread: { readonly min: number; readonly max: number };
   readonly gmacs: number;
+  /** Microseconds of packing (or building tables), products, and thresholds; absent on the reference. */
+  readonly parts?: { readonly pack: number; readonly product: number; readonly epilogue: number };
   readonly peers: Readonly<Record<string, PeerTime>>;
 }
 
@@ -92,8 +95,13 @@ async function benchConv(options: BenchConvOptions): Promise<void> {
   output.result(result, () => formatResult(result));
 }
 
+interface LayerBits {
+  readonly weightBits: number;
+  readonly activationBits: number;
+}
+
 /** "1-2" */
-export function parseLayerBits(text: string): { weightBits: number; activationBits: number } {
+export function parseLayerBits(text: string): LayerBits {
   const match = /^([1-8])-([1-8])$/.exec(text);
   if (match === null) throw new UsageError(`--bits takes W-A with 1 to 8 bits each, like 1-2, not '${text}'`);
   return { weightBits: Number(match[1]), activationBits: Number(match[2]) };
@@ -102,23 +110,30 @@ export function parseLayerBits(text: string): { weightBits: number; activationBi
 async function timeShape(
   backend: Backend,
   shape: ConvShape,
-  bits: readonly { weightBits: number; activationBits: number }[],
+  bits: readonly LayerBits[],
   peers: Peers,
   kernel: KernelName | undefined,
   timing: { readonly repetitions: number; readonly onRound: (done: number) => void },
 ): Promise<LayerResult[]> {
   const variables = new Variables(backend);
-  const plans = bits.map(({ weightBits, activationBits }) => {
+  const isReference = backend.name === 'reference';
+  const kernelOf = kernel ? () => kernel : tunedChooser(backend);
+  const planOf = ({ weightBits, activationBits }: LayerBits, parts?: number): Plan => {
     // As many layers as the peers' models have, so that all find their weights in the same cache.
     const graph = layersGraph({ shape, weightBits, activationBits, count: layersPerModel });
-    const kernelOf = kernel ? () => kernel : tunedChooser(backend);
-    const options = { isa: backend.isa, kernelOf };
-    const plan = new Plan(backend.name === 'reference' ? graph : selectKernels(graph, options), variables);
+    const options = { isa: backend.isa, kernelOf, ...(parts === undefined ? {} : { parts }) };
+    const plan = new Plan(isReference ? graph : selectKernels(graph, options), variables);
     const x = plan.tensor('x');
     x.set(randomLevels(x.length, activationBits));
     return plan;
-  });
-  const timed: Record<string, Timed> = Object.fromEntries(plans.map((plan, i) => [`ours${i}`, () => plan.run()]));
+  };
+  const plans = bits.map((each) => planOf(each));
+  const { pack, product, epilogue } = convolutionParts;
+  const unpacked = isReference ? [] : bits.map((each) => planOf(each, product + epilogue));
+  const unfinished = isReference ? [] : bits.map((each) => planOf(each, pack + product));
+  const timed: Record<string, Timed> = {};
+  for (const [name, some] of Object.entries({ ours: plans, unpacked, unfinished }))
+    for (const [i, plan] of some.entries()) timed[`${name}${i}`] = () => plan.run();
   const runners = await peers.prepare((precision) => buildPeerModel(networkOfLayer(shape), { batch: 1, precision }));
   for (const { name, runner } of runners) timed[name] = () => runner.run();
   const times: Record<string, Timing> = await timeInterleaved(timed, timing);
@@ -131,6 +146,10 @@ async function timeShape(
       const peer = scale * times[name]!.median;
       return [name, { microseconds: peer, ratio: peer / microseconds }];
     });
+    // What is missing when a part is left out.
+    const without = (name: string): number => Math.max(0, microseconds - scale * times[`${name}${i}`]!.median);
+    const [pack, epilogue] = isReference ? [0, 0] : [without('unpacked'), without('unfinished')];
+    const parts = { pack, product: Math.max(0, microseconds - pack - epilogue), epilogue };
     return {
       shape: shape.name,
       bits: `${weightBits}-${activationBits}`,
@@ -140,10 +159,11 @@ async function timeShape(
       microseconds,
       spread: { min: scale * min, max: scale * max },
       gmacs: macsOf(shape) / microseconds / 1000,
+      ...(isReference ? {} : { parts }),
       peers: Object.fromEntries(peerTimes),
     };
   });
-  for (const plan of plans) plan.dispose();
+  for (const plan of [...plans, ...unpacked, ...unfinished]) plan.dispose();
   return results;
 }
 
@@ -178,12 +198,13 @@ function formatResult(result: {
   const { machine, ceilings, results, means } = result;
   const peerNames = Object.keys(results[0]?.peers ?? {});
   const ratio = (value: number): string => `${value.toFixed(2)}x`;
-  const rows = results.map(({ shape, bits, kernel, microseconds, gmacs, peers }) => [
+  const rows = results.map(({ shape, bits, kernel, microseconds, gmacs, parts, peers }) => [
     shape,
     bits,
     kernel,
     microseconds.toFixed(1),
     gmacs.toFixed(0),
+    parts ? [parts.pack, parts.product, parts.epilogue].map((time) => time.toFixed(0)).join(' + ') : '',
     ...peerNames.map((name) => ratio(peers[name]!.ratio)),
   ]);
   const meanRows = means.map(({ bits, gmacs, ratios }) => [
@@ -192,6 +213,7 @@ function formatResult(result: {
     '',
     '',
     gmacs.toFixed(0),
+    '',
     ...peerNames.map((name) => ratio(ratios[name]!)),
   ]);
   const lines = [`${machine.cpu}, ${machine.isa}, ${machine.threads} threads`];
@@ -200,7 +222,11 @@ function formatResult(result: {
       `ceilings of one thread, GMAC/s: float32 ${ceilings.fp32Gmacs.toFixed(0)}, int8 ${ceilings.int8Gmacs.toFixed(0)}, 1 bit ${ceilings.bitGmacs.toFixed(0)}`,
     );
   }
-  return [...lines, formatTable(['layer', 'W-A', 'kernel', 'us', 'GMAC/s', ...peerNames], [...rows, ...meanRows])].join(
-    '\n',
-  );
+  return [
+    ...lines,
+    formatTable(
+      ['layer', 'W-A', 'kernel', 'us', 'GMAC/s', 'pack + product + epilogue', ...peerNames],
+      [...rows, ...meanRows],
+    ),
+  ].join('\n');
 }

@@ -90,7 +90,8 @@ void ComputeBand(const Windows& w, const Epilogue& epilogue, const Band& band, T
   for (int first = 0; first < tiles; first += atOnce) {
     const int end = Min(first + atOnce, tiles);
     const int firstPixel = PartOf(first, tiles, pixels).first;
-    for (int block = band.blocks.first; block < band.blocks.end; block += size.blocks) {
+    const int endBlock = epilogue.parts & kProductPart ? band.blocks.end : band.blocks.first;
+    for (int block = band.blocks.first; block < endBlock; block += size.blocks) {
       const int blocks = Min(size.blocks, band.blocks.end - block);
       for (int t = first; t < end; ++t) {
         const Range part = PartOf(t, tiles, pixels);
@@ -98,6 +99,7 @@ void ComputeBand(const Windows& w, const Epilogue& epilogue, const Band& band, T
         multiply(part, block, blocks, out, stride);
       }
     }
+    if (!(epilogue.parts & kEpiloguePart)) continue;
     const int endPixel = PartOf(end - 1, tiles, pixels).end;
     int row = band.rows.first + firstPixel / band.columns.size();
     int column = band.columns.first + firstPixel % band.columns.size();

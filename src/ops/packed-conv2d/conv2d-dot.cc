@@ -152,6 +152,8 @@ void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) 
     if (isNew) {
       WindowStarts(w, band, scratch.starts);
       RunOffsets(c, read.columns.size(), scratch.runs);
+    }
+    if (isNew && p.parts & kPackPart) {
       if (!c.isInPlace) CopyBand(w, c.x, band, scratch.copy);
       if (c.isGathered) {
         GatherWindows(c, band, scratch.starts, scratch.copy, scratch.windows);

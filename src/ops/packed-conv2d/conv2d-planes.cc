@@ -175,6 +175,8 @@ void Conv2dPlanes(const Conv2dPlanesParams& p, const Conv2dPlanesBuffers& b, Poo
     if (isNew) {
       WindowStarts(w, band, scratch.starts);
       PairOffsets(c, read.columns.size(), scratch.offsets);
+    }
+    if (isNew && p.parts & kPackPart) {
       if (c.isGathered) {
         PackBand(c, band, scratch.bits, c.tapBytes, gatheredPlane);
         GatherWindows(c, band, scratch.starts, scratch.bits, gatheredPlane, scratch.windows);

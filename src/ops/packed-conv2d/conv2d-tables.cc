@@ -172,6 +172,8 @@ void Convolve(const Conv2dTablesParams& p, const Conv2dTablesBuffers& b, Pool& p
   c.halves = CeilDiv(p.activationBits, kBitsAtOnce);
   c.tables = CeilDiv(w.groupInputs(), Look::kInputs);
   const int maxLevel = (1 << Min(p.activationBits, kBitsAtOnce)) - 1;
+  c.packs = p.parts & kPackPart;
+  c.multiplies = p.parts & kProductPart;
   c.stepsAtOnce = 255 / (Look::kInputs * maxLevel);
   TablePlan plan;
   plan.epilogue = EpilogueOf(p, b);
@@ -184,7 +186,7 @@ void Convolve(const Conv2dTablesParams& p, const Conv2dTablesBuffers& b, Pool& p
 
   ForTableBands(c, pool, [&](const Band& band, int thread) {
     const TableScratch scratch = MakeScratch(c, plan, band, Look::kTableBytes, pool, thread);
-    if (plan.epilogue.needsSums()) SumWindows(w, c.x, band, scratch.pixelSums, scratch.windowSums);
+    if (plan.epilogue.needsSums() && c.packs) SumWindows(w, c.x, band, scratch.pixelSums, scratch.windowSums);
     if (plan.isWide) Clear(scratch.products, static_cast<ptrdiff_t>(band.pixels()) * band.blocks.size() * kTableBlock);
     BorderTerm border(w, b.offsets.i32(), p.kernelHeight * p.kernelWidth, scratch.border);
     for (int half = 0; half < c.halves; ++half) {
@@ -194,6 +196,7 @@ void Convolve(const Conv2dTablesParams& p, const Conv2dTablesBuffers& b, Pool& p
           const int end = Min(first + plan.chunksAtOnce, c.chunks());
           for (int i = first; i < end; ++i) AddPart<Look>(c, band, {half, filterRows, i, i == first}, scratch.memory);
           const bool isLast = half == c.halves - 1 && filterRows.end == w.kernelHeight && end == c.chunks();
+          if (!(p.parts & kEpiloguePart)) continue;
           if (plan.compares16) {
             CompareBand(c, plan, band, scratch);
           } else {

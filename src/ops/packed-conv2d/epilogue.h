@@ -28,6 +28,9 @@ enum EpilogueKind {
   kStream = 5,
 };
 
+/** convolutionParts of packed-conv2d.ts. */
+enum ConvolutionPart { kPackPart = 1, kProductPart = 2, kEpiloguePart = 4 };
+
 /** What an op's params and buffers say about its epilogue. */
 struct Epilogue {
   int kind;
@@ -38,6 +41,8 @@ struct Epilogue {
   uint32_t sumFactor;
   double low;
   double high;
+  /** What runs of the convolution: ConvolutionParts. */
+  int parts;
   Tensor constants;
   Tensor residual;
   Tensor y;
@@ -55,6 +60,7 @@ inline Epilogue EpilogueOf(const Params& p, const Buffers& b) {
   e.sumFactor = static_cast<uint32_t>(p.sumFactor);
   e.low = p.low;
   e.high = p.high;
+  e.parts = p.parts;
   e.constants = b.constants;
   e.residual = b.residual;
   e.y = b.y;

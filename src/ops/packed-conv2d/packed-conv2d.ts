@@ -73,7 +73,13 @@ export interface PackedConv2dAttributes extends IntegerConv2dAttributes {
   readonly epilogue: Epilogue;
   /** Weights per table index; tables only. @default 0 */
   readonly tableInputs?: number;
+  /** What runs: a sum of `convolutionParts`. Without all of them y means nothing; benchmarks time the parts so. @default all */
+  readonly parts?: number;
 }
+
+/** The parts of a fused convolution. The numbers are the kernels' codes. */
+export const convolutionParts = { pack: 1, product: 2, epilogue: 4 } as const;
+const allParts = 7;
 
 export const packedConv2dParams = {
   ...integerGeometry,
@@ -86,6 +92,7 @@ export const packedConv2dParams = {
   levels: 'i32',
   low: 'i32',
   high: 'i32',
+  parts: 'i32',
 } as const;
 export type PackedConv2dParams = ParamValues<typeof packedConv2dParams>;
 export type PackedConv2d = Op<PackedConv2dAttributes, typeof packedConv2dParams>;
@@ -188,11 +195,19 @@ export function definePackedConv2d(
 }
 
 function packedParams(x: TensorType, attributes: PackedConv2dAttributes): PackedConv2dParams {
-  const { weightBits, activationBits, tableInputs = 0, productFactor, sumFactor, epilogue } = attributes;
+  const {
+    weightBits,
+    activationBits,
+    tableInputs = 0,
+    productFactor,
+    sumFactor,
+    epilogue,
+    parts = allParts,
+  } = attributes;
   const { levels, low, high } = epilogue;
   return {
     ...integerGeometryOf(x, attributes.filterShape, attributes),
-    ...{ weightBits, activationBits, tableInputs, productFactor, sumFactor, levels, low, high },
+    ...{ weightBits, activationBits, tableInputs, productFactor, sumFactor, levels, low, high, parts },
     epilogue: epilogueKinds[epilogue.kind],
   };
 }

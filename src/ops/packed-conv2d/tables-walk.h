@@ -37,6 +37,9 @@ struct TableConvolution {
   /** Per pixel and group. */
   int tables;
   int stepsAtOnce;
+  /** Which parts run (ConvolutionPart). */
+  bool packs;
+  bool multiplies;
 
   int steps() const { return w.taps() * tables; }
   ptrdiff_t columnBytes() const { return static_cast<ptrdiff_t>(steps()) * kTableBlock; }
@@ -212,8 +215,8 @@ void AddPart(const TableConvolution& c, const Band& band, const BandPart& part, 
     for (int p = 0; p < parts; ++p) {
       const Range cut = PartOf(p, parts, band.columns.size());
       const Range columns = {band.columns.first + cut.first, band.columns.first + cut.end};
-      BuildTables<Look>(c, band, chunk, h, columns, part.half, memory.tables);
-      MultiplyRow<Look>(c, band, tile, rows, h, columns, chunk.pixelBytes, memory.sums);
+      if (c.packs) BuildTables<Look>(c, band, chunk, h, columns, part.half, memory.tables);
+      if (c.multiplies) MultiplyRow<Look>(c, band, tile, rows, h, columns, chunk.pixelBytes, memory.sums);
     }
   }
   clearTo(band.rows.size());
