@@ -19,7 +19,7 @@ import { type Ceilings, measureCeilings } from './ceilings.js';
 import { layersGraph, randomLevels } from './conv-layer.js';
 import { type ConvShape, convShapes, macsOf, parseConvShapes } from './conv-shapes.js';
 import { cpuName } from './machine.js';
-import { addPeerOptions, openPeers, type PeerOptions, type Peers } from './ort-peers.js';
+import { addPeerOptions, openPeers, type PeerOptions, type Peers, spinsAfter } from './ort-peers.js';
 import { buildPeerModel } from './peer-model.js';
 import { layersPerModel, networkOfLayer } from './peer-network.js';
 import { type Timed, type Timing, timeInterleaved } from './timing.js';
@@ -136,7 +136,10 @@ async function timeShape(
     for (const [i, plan] of some.entries()) timed[`${name}${i}`] = () => plan.run();
   const runners = await peers.prepare((precision) => buildPeerModel(networkOfLayer(shape), { batch: 1, precision }));
   for (const { name, runner } of runners) timed[name] = () => runner.run();
-  const times: Record<string, Timing> = await timeInterleaved(timed, timing);
+  const times: Record<string, Timing> = await timeInterleaved(timed, {
+    ...timing,
+    leavesSpinning: spinsAfter(backend.threads),
+  });
   for (const { runner } of runners) await runner.dispose();
   const results = bits.map(({ weightBits, activationBits }, i): LayerResult => {
     const { median, min, max } = times[`ours${i}`]!;

@@ -7,10 +7,12 @@ import { openBackend } from '../../backends/index.js';
 import { Plan, Variables } from '../../backends/plan.js';
 import { arrayOf, type TypedArray } from '../../core/tensor.js';
 import { deployNetwork } from '../../deploy/index.js';
-import { type DeployedNetwork, toGraph } from '../../formats/subbit.js';
+import { checked, type DeployedNetwork, toGraph } from '../../formats/subbit.js';
+import { imageBytes } from '../../image/shape.js';
 import { presets } from '../../nn/models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
 import { selectKernels } from '../../passes/select-kernels.js';
+import { DeployedModel } from '../../runtime/model.js';
 import { tunedChooser } from '../../runtime/tuning.js';
 import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
@@ -20,7 +22,7 @@ import { isModelFile, readModel } from '../models.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { parseLayerBits } from './conv.js';
 import { cpuName } from './machine.js';
-import { addPeerOptions, openPeers, type PeerOptions } from './ort-peers.js';
+import { addPeerOptions, openPeers, type PeerOptions, spinsAfter } from './ort-peers.js';
 import { buildPeerModel } from './peer-model.js';
 import { networkOfGraph } from './peer-network.js';
 import { type Timed, timeInterleaved } from './timing.js';
@@ -66,24 +68,29 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
   const peers = await openPeers(options, backend.threads);
   const residentBefore = process.memoryUsage().rss;
   const { batch } = options;
-  const graph = toGraph(network, batch);
+  const kernelOf = tunedChooser(backend);
+  const model = new DeployedModel(backend, checked(network), { batch, kernelOf });
+  const images = randomBytes(batch * imageBytes(network.input));
+  const results = new Int32Array(batch * model.classes.length);
+  model.run(images, results);
+  const peakMemoryBytes = Math.max(0, process.memoryUsage().rss - residentBefore);
+  // The model's own plan, once more, for the times of its layers.
+  const graph = toGraph(network, model.batch);
   const plan = new Plan(
-    backend.name === 'reference' ? graph : selectKernels(graph, { isa: backend.isa, kernelOf: tunedChooser(backend) }),
+    backend.name === 'reference' ? graph : selectKernels(graph, { isa: backend.isa, kernelOf }),
     new Variables(backend),
   );
-  const images = plan.tensor('images');
-  const random = new Philox(1, 'bench');
-  for (let i = 0; i < images.length; i++) images[i] = random.nextInt(256);
+  plan.tensor('images').set(images.subarray(0, plan.tensor('images').length));
   plan.run();
-  const peakMemoryBytes = Math.max(0, process.memoryUsage().rss - residentBefore);
   const runners = await peers.prepare((precision) => buildPeerModel(peerNetworkOf(description!), { batch, precision }));
 
   const progress = createProgress();
   progress.start('timing', options.repetitions);
-  const timed: Record<string, Timed> = { ours: () => plan.run() };
+  const timed: Record<string, Timed> = { ours: () => model.run(images, results) };
   for (const { name, runner } of runners) timed[name] = () => runner.run();
   const times = await timeInterleaved(timed, {
     repetitions: options.repetitions,
+    leavesSpinning: spinsAfter(backend.threads),
     onRound: (done) => progress.update(done, title),
   });
   const layerTimes = await timeInterleaved(
@@ -97,6 +104,7 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
     machine: { cpu: cpuName(), isa: backend.isa, threads: backend.threads },
     model: title,
     batch,
+    imagesAtOnce: model.batch,
     backend: backend.name,
     milliseconds: median,
     spread: { min, max },
@@ -113,8 +121,14 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
     ),
   };
   plan.dispose();
+  model.dispose();
   backend.dispose();
   output.result(result, () => formatResult(result));
+}
+
+function randomBytes(count: number): Uint8Array {
+  const random = new Philox(1, 'bench');
+  return Uint8Array.from({ length: count }, () => random.nextInt(256));
 }
 
 function subjectOf(target: string, options: BenchInferOptions): Subject {

@@ -21,6 +21,12 @@ export interface PeerRunner {
   readonly runner: OrtRunner;
 }
 
+/** Whether a timed function is a peer with several threads: they spin for long. */
+export const spinsAfter =
+  (threads: number) =>
+  (name: string): boolean =>
+    threads > 1 && name.startsWith(keys.ort);
+
 export interface Peers {
   readonly versions: Readonly<Record<string, string>>;
   /** Sessions of a model in every precision. */

@@ -18,6 +18,8 @@ export interface TimingOptions {
   readonly repetitions?: number;
   /** What a repetition lasts at least, in milliseconds. @default 5 */
   readonly repetitionMilliseconds?: number;
+  /** Whether a function leaves threads behind that go on spinning for long. @default none does */
+  readonly leavesSpinning?: (name: string) => boolean;
   /** Told after each round of repetitions. */
   readonly onRound?: (done: number) => void;
 }
@@ -25,17 +27,16 @@ export interface TimingOptions {
 /** A function to time; a promise is waited for. */
 export type Timed = () => unknown;
 
-/**
- * Longer than thread pools spin in vain: ours some tens of microseconds, ONNX Runtime's many milliseconds (with 2 ms, what came
- * after it had one core less).
- */
-const pauseMilliseconds = 40;
+/** Longer than our thread pool spins in vain. */
+const pauseMilliseconds = 5;
+/** The same for ONNX Runtime's: what came 40 ms after it had one core less. */
+const longPauseMilliseconds = 250;
 
 export async function timeInterleaved<Name extends string>(
   functions: Readonly<Record<Name, Timed>>,
   options: TimingOptions = {},
 ): Promise<Record<Name, Timing>> {
-  const { repetitions = 15, repetitionMilliseconds = 5, onRound } = options;
+  const { repetitions = 15, repetitionMilliseconds = 5, leavesSpinning = () => false, onRound } = options;
   const entries = Object.entries<Timed>(functions) as [Name, Timed][];
   const calls = {} as Record<Name, number>;
   const times = {} as Record<Name, number[]>;
@@ -43,9 +44,11 @@ export async function timeInterleaved<Name extends string>(
     calls[name] = await callsToFill(timed, repetitionMilliseconds);
     times[name] = [];
   }
+  let before = entries.at(-1)?.[0] ?? '';
   for (let round = 0; round < repetitions; round++) {
     for (const [name, timed] of entries) {
-      await pause(pauseMilliseconds);
+      await pause(leavesSpinning(before) ? longPauseMilliseconds : pauseMilliseconds);
+      before = name;
       await timed();
       times[name].push(await millisecondsOf(timed, calls[name]));
     }
