@@ -5,6 +5,7 @@ import { batchNormCases } from './batch-norm/batch-norm.cases.js';
 import { conv2dCases } from './conv2d/conv2d.cases.js';
 import { dropoutCases } from './dropout/dropout.cases.js';
 import { elementwiseCases } from './elementwise/elementwise.cases.js';
+import { filterCases } from './filter/filter.cases.js';
 import { integerCases } from './integer/integer.cases.js';
 import { integerConv2dCases } from './integer-conv2d/integer-conv2d.cases.js';
 import { measureCeilingCases } from './measure-ceiling/measure-ceiling.cases.js';
@@ -20,6 +21,7 @@ export const cases: readonly OpCase[] = [
   ...integerConv2dCases,
   ...integerCases,
   ...packedConv2dCases,
+  ...filterCases,
   ...elementwiseCases,
   ...activationCases,
   ...batchNormCases,

@@ -14,11 +14,13 @@ import {
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d/conv2d.js';
 import { dropout } from './dropout/dropout.js';
 import { add, addBias, fill, sumRows } from './elementwise/elementwise.js';
+import { filterOffsets, reverseFilter } from './filter/filter.js';
 import { measureCeiling } from './measure-ceiling/measure-ceiling.js';
 import { adamStep, sgdStep } from './optimizer/optimizer.js';
 import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
+import { combineScales } from './quantize/scales.js';
 import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './quantize/weights.js';
 import { runtimeOps } from './runtime.js';
 import { strideShortcutGradient } from './shortcut/shortcut.js';
@@ -29,6 +31,8 @@ const list: readonly AnyOp[] = [
   conv2d,
   conv2dInputGradient,
   conv2dFilterGradient,
+  reverseFilter,
+  filterOffsets,
   add,
   addBias,
   sumRows,
@@ -50,6 +54,7 @@ const list: readonly AnyOp[] = [
   quantizeBackward,
   maxAbsPerSample,
   quantizeGradient,
+  combineScales,
   maxPool,
   maxPoolGradient,
   globalAveragePool,

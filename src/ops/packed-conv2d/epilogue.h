@@ -26,6 +26,7 @@ enum EpilogueKind {
   kLinear = 3,
   kGuided = 4,
   kStream = 5,
+  kShortAccumulators = 6,
 };
 
 /** convolutionParts of packed-conv2d.ts. */
@@ -197,6 +198,10 @@ struct FinishBody {
         if constexpr (kKind == kAccumulators) {
           StoreLanes<kCount>(e.y.i32() + start + i, AccumulatorsAt<kCount>(e, run, i));
         }
+        if constexpr (kKind == kShortAccumulators) {
+          const Lanes<int32_t, kCount> acc = AccumulatorsAt<kCount>(e, run, i);
+          StoreLanes<kCount>(e.y.i16() + start + i, __builtin_convertvector(acc, Lanes<int16_t, kCount>));
+        }
         if constexpr (kKind == kLinear) LinearLevels<kCount>(e, run, i, e.y.u8() + start);
         if constexpr (kKind == kGuided) GuidedLevels<kCount>(e, run, i, e.y.u8() + start);
         if constexpr (kKind == kStream) StreamIntegers<kCount>(e, run, i, e.y.i32() + start);
@@ -215,6 +220,8 @@ inline void Finish(const Epilogue& e, const PixelRun& run) {
   switch (e.kind) {
     case kAccumulators:
       return FinishAs<kAccumulators, kLanes>(e, run);
+    case kShortAccumulators:
+      return FinishAs<kShortAccumulators, kLanes>(e, run);
     case kThresholds:
       return FinishAs<kThresholds, kLanes>(e, run);
     case kTwoSidedThresholds:

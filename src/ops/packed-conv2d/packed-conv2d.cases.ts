@@ -165,6 +165,8 @@ function epilogueCase(
   switch (kind) {
     case 'accumulators':
       return { constants: undefined, epilogue: base };
+    case 'short accumulators':
+      return { constants: undefined, epilogue: { ...base, max: 32767 } };
     case 'thresholds':
     case 'two-sided thresholds': {
       const rows = kind === 'thresholds' ? levels : 2 * levels;
@@ -278,6 +280,8 @@ const usualGeometries = ['same 3x3, prime sizes', 'same 3x3, 128 to 256', 'three
 const epilogueSettings: readonly Setting[] = [
   { weightBits: 1, activationBits: 2, epilogue: 'accumulators', hasOffsets: true },
   { weightBits: 1, activationBits: 1, epilogue: 'accumulators', hasOffsets: true, xMultiplier: 2 },
+  { weightBits: 1, activationBits: 2, epilogue: 'short accumulators' },
+  { weightBits: 1, activationBits: 4, epilogue: 'short accumulators', hasOffsets: true, xMultiplier: 2 },
   { weightBits: 1, activationBits: 1, epilogue: 'thresholds', levels: 1 },
   { weightBits: 1, activationBits: 2, epilogue: 'two-sided thresholds' },
   { weightBits: 1, activationBits: 2, epilogue: 'linear', levels: 7 },

@@ -45,6 +45,8 @@ export const epilogueKinds = {
   guided: 4,
   /** y i32 = rescale(acc) [+ residual]; constants i32 [3, K]: multiplier, shift, bias */
   stream: 5,
+  /** y i16 = acc, where the bound is below 2^15 */
+  'short accumulators': 6,
 } as const;
 export type EpilogueKind = keyof typeof epilogueKinds;
 
@@ -185,7 +187,8 @@ export function definePackedConv2d(
       if (epilogue.levels > 0) {
         return [quantized(shape, { kind: 'levels', max: epilogue.levels, step: 1 / epilogue.levels })];
       }
-      return [integer(shape, epilogue.max, { step: epilogue.step })];
+      const dtype = epilogue.kind === 'short accumulators' ? 'i16' : 'i32';
+      return [integer(shape, epilogue.max, { dtype, step: epilogue.step })];
     },
     params: packedConv2dParams,
     pack: ([x], attributes) => packedParams(x!, attributes),
@@ -218,7 +221,7 @@ function requireConstants(
   constants: TensorType | undefined,
   residual: TensorType | undefined,
 ): void {
-  const rows = [0, p.levels, 2 * p.levels, 2, 2 + p.levels, 3][p.epilogue]!;
+  const rows = [0, p.levels, 2 * p.levels, 2, 2 + p.levels, 3, 0][p.epilogue]!;
   const expected = (shape: string, type: TensorType | undefined): void => {
     if (type !== undefined && type.shape.join() !== shape)
       throw new SubbitError(`needs constants of shape [${shape}], not ${describe(type)}`);
@@ -277,6 +280,7 @@ function finish(acc: number, k: number, p: PackedConv2dParams, constants: Buffer
   const numChannels = p.outChannels;
   switch (p.epilogue) {
     case epilogueKinds.accumulators:
+    case epilogueKinds['short accumulators']:
       return acc;
     case epilogueKinds.thresholds:
       return levelOf(acc, constants!, undefined, k, numChannels, p.levels);

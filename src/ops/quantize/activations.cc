@@ -14,8 +14,11 @@ void QuantizeUnit(const QuantizeUnitParams& p, const QuantizeUnitBuffers& b, Poo
   });
 }
 
-void Dequantize(const DequantizeParams& p, const DequantizeBuffers& b, Pool& pool) {
-  const uint8_t* x = b.x.u8();
+namespace {
+
+template <class T>
+void DequantizeElements(const DequantizeParams& p, const DequantizeBuffers& b, Pool& pool) {
+  const T* x = static_cast<const T*>(b.x.data);
   float* __restrict y = b.y.f32();
   const Operand operand = p.x;
   const int32_t* offset = operand.offset;
@@ -38,6 +41,14 @@ void Dequantize(const DequantizeParams& p, const DequantizeBuffers& b, Pool& poo
       start = stop;
     }
   });
+}
+
+}  // namespace
+
+void Dequantize(const DequantizeParams& p, const DequantizeBuffers& b, Pool& pool) {
+  if (p.xBytes == 1) return DequantizeElements<uint8_t>(p, b, pool);
+  if (p.xBytes == 2) return DequantizeElements<int16_t>(p, b, pool);
+  DequantizeElements<int32_t>(p, b, pool);
 }
 
 }  // namespace subbit::SUBBIT_ISA

@@ -37,6 +37,8 @@ export const dequantize = defineOp({
     count: 'i32',
     channels: 'i32',
     x: 'operand',
+    /** 1, 2 or 4 */
+    xBytes: 'i32',
     factor: 'f32',
     /** Element i takes scale[floor(i / scaleStride) % scaleCount]. */
     scaleCount: 'i32',
@@ -47,13 +49,14 @@ export const dequantize = defineOp({
     const scaleCount = scale === undefined ? 0 : sizeOf(scale.shape);
     const scaleStride = x!.encoding!.scaleAxis === 'last' ? 1 : count / Math.max(1, scaleCount);
     const channels = channelsOf(x!.shape);
-    return { count, channels, x: operandOf(x!), factor: Math.fround(stepOf(x!)), scaleCount, scaleStride };
+    const xBytes = { u8: 1, i16: 2, i32: 4, f32: 4 }[x!.dtype];
+    return { count, channels, x: operandOf(x!), xBytes, factor: Math.fround(stepOf(x!)), scaleCount, scaleStride };
   },
   reference({ x, scale, y }, p) {
     for (let i = 0; i < p.count; i++) {
       const index = p.scaleCount === 0 ? 0 : Math.floor(i / p.scaleStride) % p.scaleCount;
       const factor = p.scaleCount === 0 ? p.factor : Math.fround(p.factor * scale![index]!);
-      y![i] = decode(p.x, x![i]!, i % p.channels) * factor;
+      y![i] = Math.fround(decode(p.x, x![i]!, i % p.channels)) * factor;
     }
   },
 });

@@ -21,9 +21,10 @@ import {
   uniform,
   values,
 } from '../../core/op-case.js';
-import { type Encoding, quantized, real } from '../../core/tensor.js';
+import { type Encoding, integer, quantized, real } from '../../core/tensor.js';
 import { dequantize, quantizeUnit } from './activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './gradients.js';
+import { combineScales } from './scales.js';
 import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './weights.js';
 
 const bitWidths = [1, 2, 3, 4, 8];
@@ -232,4 +233,29 @@ const gradients: readonly OpCase[] = [
   opCase(quantizeBackward, '[2, 3]', [realInput([2, 3]), stepInput(0)], { bits: 4, seed: 1, stream: 2 }),
 ];
 
-export const quantizeCases: readonly OpCase[] = [...weights, ...activations, ...dequantizeCases, ...gradients];
+/** The integers of products, with a scale for all and one per sample. */
+const integerDequantizeCases: readonly OpCase[] = (['i16', 'i32'] as const).flatMap((dtype) => {
+  const max = dtype === 'i16' ? 32767 : 2 ** 31 - 1;
+  const x = input(integer([3, 5, 7, 33], max, { dtype, step: 1 / 45 }), integers(-max, max));
+  return [0, 1, 3].map((scales) =>
+    opCase(
+      dequantize,
+      `${dtype}, ${scales} scales`,
+      [x, scales === 0 ? undefined : realInput([scales], uniform(0, 2))],
+      {},
+    ),
+  );
+});
+
+const scaleCases: readonly OpCase[] = [1, 5, 128].map((samples) =>
+  opCase(combineScales, `${samples} samples`, [realInput([samples]), realInput([1])], { factor: 1 / 45 }),
+);
+
+export const quantizeCases: readonly OpCase[] = [
+  ...weights,
+  ...activations,
+  ...dequantizeCases,
+  ...integerDequantizeCases,
+  ...gradients,
+  ...scaleCases,
+];
