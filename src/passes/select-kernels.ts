@@ -9,7 +9,7 @@
  * A node is swallowed only when nothing else reads what it computes. What no family takes (operands of 16 bits on both sides,
  * depthwise filters) stays as it is.
  */
-import { Graph, type Node, type Value } from '../core/graph.js';
+import type { Graph, Node, Value } from '../core/graph.js';
 import { decode, operandOf, type TypedArray } from '../core/tensor.js';
 import { channelsOf } from '../ops/elementwise/elementwise.js';
 import { integerAdd } from '../ops/integer/integer-add.js';
@@ -25,8 +25,7 @@ import {
 } from '../ops/packed-conv2d/kernel-choice.js';
 import { guidedThresholds, linearFit } from '../ops/packed-conv2d/linear-fit.js';
 import type { Epilogue } from '../ops/packed-conv2d/packed-conv2d.js';
-import { SubbitError } from '../util/errors.js';
-import { prune } from './prune.js';
+import { Rewrite } from './rewrite.js';
 
 export interface SelectOptions {
   /** Of the backend that will run the graph. */
@@ -50,17 +49,16 @@ interface Fusion {
 }
 
 class Selection {
-  readonly selected = new Graph();
+  readonly selected: Graph;
   readonly #graph: Graph;
   readonly #options: SelectOptions;
-  readonly #values = new Map<Value, Value>();
-  readonly #readers = new Map<Value, Node[]>();
+  readonly #rewrite: Rewrite;
 
   constructor(graph: Graph, options: SelectOptions) {
     this.#graph = graph;
     this.#options = options;
-    const nodes = prune(graph);
-    for (const node of nodes) for (const value of node.inputs) if (value) this.#readersOf(value).push(node);
+    this.#rewrite = new Rewrite(graph);
+    const { nodes } = this.#rewrite;
     // By the last node that each swallows: there all inputs are at hand.
     const fusions = new Map<Node, Fusion>();
     const swallowed = new Set<Node>();
@@ -71,41 +69,12 @@ class Selection {
       fusions.set(fusion.tail.at(-1) ?? node, fusion);
       for (const each of [node, ...fusion.tail]) swallowed.add(each);
     }
-    for (const [name, value] of graph.inputs) this.#values.set(value, this.selected.input(name, value.type));
     for (const node of nodes) {
       const fusion = fusions.get(node);
-      if (fusion !== undefined) this.#values.set(node.outputs[0]!, this.#fuse(fusion));
-      else if (!swallowed.has(node)) this.#copy(node);
+      if (fusion !== undefined) this.#rewrite.replace(node.outputs[0]!, this.#fuse(fusion));
+      else if (!swallowed.has(node)) this.#rewrite.copy(node);
     }
-    for (const [name, value] of graph.outputs) this.selected.output(name, this.#valueOf(value));
-  }
-
-  #readersOf(value: Value): Node[] {
-    const readers = this.#readers.get(value) ?? [];
-    this.#readers.set(value, readers);
-    return readers;
-  }
-
-  #valueOf(value: Value): Value {
-    const known = this.#values.get(value);
-    if (known !== undefined) return known;
-    const data = this.#graph.constants.get(value);
-    if (data === undefined) throw new SubbitError(`${value.name}: read before it is computed`);
-    const copy = this.selected.constant(value.name, value.type, data);
-    this.#values.set(value, copy);
-    return copy;
-  }
-
-  #copy(node: Node): void {
-    const inputs = node.inputs.map((value) => value && this.#valueOf(value));
-    this.#values.set(node.outputs[0]!, this.selected.apply(node.op, node.name, inputs, node.attributes as never));
-  }
-
-  /** The node that alone reads a value, unless the value is an output. */
-  #onlyReader(value: Value): Node | undefined {
-    const readers = this.#readersOf(value);
-    const isOutput = [...this.#graph.outputs.values()].includes(value);
-    return readers.length === 1 && !isOutput ? readers[0] : undefined;
+    this.selected = this.#rewrite.finish();
   }
 
   #fusionOf(conv: Node, swallowed: ReadonlySet<Node>): Fusion | undefined {
@@ -116,12 +85,12 @@ class Selection {
     const family: Family = families[name as FamilyName];
     const fits = kind.weightBits === 16 ? family.takesWide : kind.weightBits <= family.maxWeightBits;
     if (!fits) return undefined;
-    const next = this.#onlyReader(conv.outputs[0]!);
+    const next = this.#rewrite.onlyReader(conv.outputs[0]!);
     const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
     const canSwallow =
       (next?.op.name === threshold.name || next?.op.name === rescale.name) && next.inputs.slice(1).every(isConstant);
     if (!canSwallow) return { conv, family, kind, tail: [] };
-    const after = next.op.name === rescale.name ? this.#onlyReader(next.outputs[0]!) : undefined;
+    const after = next.op.name === rescale.name ? this.#rewrite.onlyReader(next.outputs[0]!) : undefined;
     // A sum of two convolutions goes into one of them.
     if (after?.op.name !== integerAdd.name || swallowed.has(after)) return { conv, family, kind, tail: [next] };
     return { conv, family, kind, tail: [next, after] };
@@ -132,16 +101,16 @@ class Selection {
     const { weightBits, activationBits } = kind;
     const tableInputs = family.name === 'tables' ? tableInputsOf(this.#options.isa) : 0;
     const { groups } = conv.attributes;
-    const packed = this.selected.apply(family.pack, `${conv.name}/packed`, [this.#valueOf(filter)], {
+    const packed = this.#rewrite.target.apply(family.pack, `${conv.name}/packed`, [this.#rewrite.valueOf(filter)], {
       groups,
       weightBits,
       tableInputs,
     });
     const { epilogue, constants } = this.#epilogueOf(conv, tail);
-    return this.selected.apply(
+    return this.#rewrite.target.apply(
       family.conv,
       conv.name,
-      [this.#valueOf(x), packed, this.#offsetsOf(conv), constants, this.#residualOf(tail)],
+      [this.#rewrite.valueOf(x), packed, this.#offsetsOf(conv), constants, this.#residualOf(tail)],
       {
         ...conv.attributes,
         ...{ weightBits, activationBits, tableInputs, epilogue },
@@ -156,7 +125,7 @@ class Selection {
   #residualOf(tail: readonly Node[]): Value | undefined {
     const [rescaled, sum] = tail;
     const other = sum?.inputs.find((value) => value !== rescaled!.outputs[0]);
-    return other && this.#valueOf(other);
+    return other && this.#rewrite.valueOf(other);
   }
 
   #epilogueOf(conv: Node, tail: readonly Node[]): { epilogue: Epilogue; constants: Value | undefined } {
@@ -169,7 +138,7 @@ class Selection {
     const rows = (data: TypedArray): Value => {
       const dtype = data instanceof Float32Array ? 'f32' : 'i32';
       const shape = [data.length / numChannels, numChannels];
-      return this.selected.constant(`${conv.name}/epilogue`, { dtype, shape }, data);
+      return this.#rewrite.target.constant(`${conv.name}/epilogue`, { dtype, shape }, data);
     };
     if (first.op.name === rescale.name) {
       const { low, high } = first.attributes;
@@ -207,7 +176,11 @@ class Selection {
       offsets[tap * outChannels + k] = offsets[tap * outChannels + k]! + term;
       offsets[taps * outChannels + k] = offsets[taps * outChannels + k]! + term;
     }
-    return this.selected.constant(`${conv.name}/offsets`, { dtype: 'i32', shape: [taps + 1, outChannels] }, offsets);
+    return this.#rewrite.target.constant(
+      `${conv.name}/offsets`,
+      { dtype: 'i32', shape: [taps + 1, outChannels] },
+      offsets,
+    );
   }
 }
 
