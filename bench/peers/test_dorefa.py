@@ -1,9 +1,18 @@
-"""The published test vectors TV-1 to TV-4 (papers.md, part 4) on dorefa.py: `python bench/peers/test_dorefa.py`."""
+"""The published test vectors TV-1 to TV-4 (papers.md, part 4) on dorefa.py: `python bench/peers/test_dorefa.py`.
+
+With --compiled the quantizers run as torch.compile makes them, as in the peer's compiled mode (half a minute)."""
+
+import sys
 
 import torch
 from torch import Tensor
 
 from dorefa import Bits, DorefaSvhn, ResNet20, cabs, clip01, quantize_gradient, quantize_unit, quantize_weights
+
+if "--compiled" in sys.argv:
+    quantize_gradient, quantize_unit, quantize_weights = map(
+        torch.compile, (quantize_gradient, quantize_unit, quantize_weights)
+    )
 
 WEIGHTS = [[0.5, -0.25], [0.0, -1.5], [0.1, 0.05]]
 GRADIENT = [[0.2, -0.4, 0.1, 0.0], [0.003, 0.001, -0.002, 0.0005]]

@@ -81,7 +81,7 @@ export class Graph {
   }
 
   /**
-   * Adds a node and returns its outputs. `scales[i]` becomes the dynamic scale of output i. Throws a SubbitError when the
+   * Adds a node and returns its outputs; optional inputs at the end may be left out. `scales[i]` becomes the dynamic scale of output i. Throws a SubbitError when the
    * types do not fit.
    */
   add<A, S extends ParamSpec>(
@@ -107,7 +107,8 @@ export class Graph {
       throw error;
     }
     const outputs: Value[] = [];
-    const node: Node = { op: op as AnyOp, name, inputs, attributes, outputs };
+    const allSlots = op.inputs.map((_, i) => inputs[i]);
+    const node: Node = { op: op as AnyOp, name, inputs: allSlots, attributes, outputs };
     for (const [i, type] of types.entries()) {
       const suffix = i === 0 ? '' : `.${op.outputs[i]}`;
       const scale = scales[i];

@@ -6,9 +6,11 @@ import { conv2dCases } from './conv2d/conv2d.cases.js';
 import { dropoutCases } from './dropout/dropout.cases.js';
 import { elementwiseCases } from './elementwise/elementwise.cases.js';
 import { filterCases } from './filter/filter.cases.js';
+import { filterGradientCases } from './filter-gradient/filter-gradient.cases.js';
 import { integerCases } from './integer/integer.cases.js';
 import { integerConv2dCases } from './integer-conv2d/integer-conv2d.cases.js';
 import { measureCeilingCases } from './measure-ceiling/measure-ceiling.cases.js';
+import { normalizeQuantizeCases } from './normalize-quantize/normalize-quantize.cases.js';
 import { optimizerCases } from './optimizer/optimizer.cases.js';
 import { packedConv2dCases } from './packed-conv2d/packed-conv2d.cases.js';
 import { poolCases } from './pool/pool.cases.js';
@@ -18,6 +20,7 @@ import { softmaxCases } from './softmax/softmax.cases.js';
 
 export const cases: readonly OpCase[] = [
   ...conv2dCases,
+  ...filterGradientCases,
   ...integerConv2dCases,
   ...integerCases,
   ...packedConv2dCases,
@@ -26,6 +29,7 @@ export const cases: readonly OpCase[] = [
   ...activationCases,
   ...batchNormCases,
   ...quantizeCases,
+  ...normalizeQuantizeCases,
   ...poolCases,
   ...shortcutCases,
   ...dropoutCases,

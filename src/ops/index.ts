@@ -15,7 +15,15 @@ import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d/conv
 import { dropout } from './dropout/dropout.js';
 import { add, addBias, fill, sumRows } from './elementwise/elementwise.js';
 import { filterOffsets, reverseFilter } from './filter/filter.js';
+import { conv2dFilterGradientDot } from './filter-gradient/filter-gradient.js';
 import { measureCeiling } from './measure-ceiling/measure-ceiling.js';
+import { addDequantized } from './normalize-quantize/add-dequantized.js';
+import { normalizeQuantize } from './normalize-quantize/normalize-quantize.js';
+import {
+  normalizeQuantizeGradient,
+  normalizeQuantizeGradientLevels,
+  normalizeQuantizeGradientSums,
+} from './normalize-quantize/normalize-quantize-gradient.js';
 import { adamStep, sgdStep } from './optimizer/optimizer.js';
 import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
@@ -31,6 +39,7 @@ const list: readonly AnyOp[] = [
   conv2d,
   conv2dInputGradient,
   conv2dFilterGradient,
+  conv2dFilterGradientDot,
   reverseFilter,
   filterOffsets,
   add,
@@ -65,6 +74,11 @@ const list: readonly AnyOp[] = [
   softmaxCrossEntropyGradient,
   sgdStep,
   adamStep,
+  normalizeQuantize,
+  normalizeQuantizeGradientSums,
+  normalizeQuantizeGradient,
+  normalizeQuantizeGradientLevels,
+  addDequantized,
   measureCeiling,
 ];
 

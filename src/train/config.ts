@@ -3,6 +3,7 @@ import type { Augmentation } from '../data/dataset.js';
 import type { NetworkDescription } from '../nn/network.js';
 import type { OptimizerOptions } from '../optim/optimizers.js';
 import type { ScheduleOptions } from '../optim/schedules.js';
+import type { Compute } from './compute.js';
 
 export interface TrainingConfig {
   /** Name or path, as `openData` takes it. */
@@ -17,6 +18,8 @@ export interface TrainingConfig {
   /** Only filters of layers whose names begin so decay. @default all */
   readonly decayed?: string;
   readonly augmentation: Augmentation;
+  /** A run keeps what it began with. @default defaultCompute of the backend */
+  readonly compute?: Compute;
   /** Of initialisation, order, augmentation, noise and dropout. */
   readonly seed: number;
 }

@@ -7,11 +7,15 @@ import type { Backend } from '../core/backend.js';
 import { buildGraph, type NetworkDefinition, type NetworkGraph } from '../nn/network.js';
 import { addOptimizer, type OptimizerOptions } from '../optim/optimizers.js';
 import { differentiate } from '../passes/differentiate.js';
+import type { ProductChoice } from '../passes/low-bit-products.js';
+import { type Compute, lowered } from './compute.js';
 
 export interface SessionOptions {
   readonly batch: number;
   readonly seed: number;
   readonly optimizer: OptimizerOptions;
+  /** @default defaultCompute */
+  readonly compute?: Compute;
   /** L2 coefficient of the parameters under decay. @default 0 */
   readonly weightDecay?: number;
   /** Only filters of layers whose names begin so decay. @default all */
@@ -46,6 +50,8 @@ export class TrainingSession {
   readonly #network: NetworkDefinition;
   readonly #options: SessionOptions;
   readonly #evaluation: Plan;
+  /** What multiplies in a training step, product by product; empty when simulated. */
+  readonly products: readonly ProductChoice[];
   /** The first call that comes after the loss: the backward pass and the update. */
   readonly #backward: number;
 
@@ -56,10 +62,12 @@ export class TrainingSession {
     this.#options = options;
     const training = buildGraph(network, { batch: options.batch, training: true, seed: options.seed });
     addTraining(training, options);
-    this.plan = new Plan(training.graph, this.variables, { keepAll: options.keepAll ?? false });
-    this.#backward = this.plan.nodes.indexOf(training.losses.node!) + 1;
+    const step = lowered(training.graph, backend, options.compute);
+    this.products = step.products;
+    this.plan = new Plan(step.graph, this.variables, { keepAll: options.keepAll ?? false });
+    this.#backward = this.plan.nodes.indexOf(step.valueOf(training.losses).node!) + 1;
     const evaluation = buildGraph(network, { batch: options.batch, training: false, seed: options.seed });
-    this.#evaluation = new Plan(evaluation.graph, this.variables);
+    this.#evaluation = new Plan(lowered(evaluation.graph, backend, options.compute).graph, this.variables);
   }
 
   /**
@@ -134,7 +142,8 @@ export class EvaluationSession {
   constructor(backend: Backend, network: NetworkDefinition, { batch }: { readonly batch: number }) {
     this.variables = new Variables(backend);
     this.batch = batch;
-    this.plan = new Plan(buildGraph(network, { batch, training: false, seed: 0 }).graph, this.variables);
+    const { graph } = buildGraph(network, { batch, training: false, seed: 0 });
+    this.plan = new Plan(lowered(graph, backend).graph, this.variables);
   }
 
   evaluate(

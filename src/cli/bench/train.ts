@@ -7,17 +7,20 @@ import { openBackend } from '../../backends/index.js';
 import type { Backend } from '../../core/backend.js';
 import { presets } from '../../nn/models/index.js';
 import { defineNetwork } from '../../nn/network.js';
+import type { ProductChoice } from '../../passes/low-bit-products.js';
+import type { Compute } from '../../train/compute.js';
 import { TrainingSession } from '../../train/session.js';
 import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { Philox } from '../../util/philox.js';
 import { addBackendOptions, type BackendOptions, integer } from '../command.js';
+import { addComputeOption, type ComputeOption, computeOf } from '../compute-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { Peer } from './peer.js';
 import { median } from './timing.js';
 
-interface BenchTrainOptions extends NetworkOptions, BackendOptions {
+interface BenchTrainOptions extends NetworkOptions, BackendOptions, ComputeOption {
   readonly batch?: number;
   readonly steps: number;
   readonly peers?: string;
@@ -37,7 +40,7 @@ export function registerBenchTrain(bench: Parser): void {
     .option('--peers <names>', 'pytorch')
     .option('--python <path>', 'Python with torch, for the peer', 'python3')
     .option('--json', 'print one JSON object');
-  addBackendOptions(addNetworkOptions(parser)).action(benchTrain);
+  addComputeOption(addBackendOptions(addNetworkOptions(parser))).action(benchTrain);
 }
 
 interface PeerResult {
@@ -60,7 +63,8 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
   const network = defineNetwork({ preset: preset.name, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const { optimizer } = preset.training;
-  const session = new TrainingSession(backend, network, { batch, seed: 1, optimizer });
+  const compute = computeOf(options, backend);
+  const session = new TrainingSession(backend, network, { batch, seed: 1, optimizer, compute });
   const step = prepareStep(session, network.input, batch);
   const peers = wantsPeer ? await startPeers(preset.name, choices.width, options, batch, backend.threads) : {};
 
@@ -103,6 +107,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     backend: backend.name,
     isa: backend.isa,
     threads: backend.threads,
+    compute,
     stepMilliseconds,
     spread: { min: Math.min(...ours), max: Math.max(...ours) },
     imagesPerSecond: (1000 * batch) / stepMilliseconds,
@@ -110,6 +115,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     parts: [...parts]
       .map(([name, times]) => ({ name, milliseconds: median(times) }))
       .sort((a, b) => b.milliseconds - a.milliseconds),
+    products: session.products,
     peers: peerResults,
   };
   closeAll(session, backend);
@@ -174,17 +180,27 @@ function formatResult(result: {
   readonly backend: string;
   readonly isa: string;
   readonly threads: number;
+  readonly compute: Compute;
   readonly parts: readonly { name: string; milliseconds: number }[];
+  readonly products: readonly ProductChoice[];
   readonly peers: Readonly<Record<string, PeerResult>>;
 }): string {
   const lines = [
-    `${result.preset} ${result.bits} on ${result.backend} (${result.isa}, ${result.threads} threads): ` +
+    `${result.preset} ${result.bits} on ${result.backend} (${result.isa}, ${result.threads} threads, ${result.compute}): ` +
       `${result.stepMilliseconds.toFixed(1)} ms per step, ${Math.round(result.imagesPerSecond)} images/s, ${formatBytes(result.peakMemoryBytes)}`,
     formatTable(
       ['part', 'ms'],
       result.parts.map(({ name, milliseconds }) => [name, milliseconds.toFixed(2)]),
     ),
   ];
+  if (result.products.length > 0) {
+    lines.push(
+      formatTable(
+        ['product', '', 'kernel', 'because'],
+        result.products.map(({ name, product, kernel, reason }) => [name, product, kernel, reason ?? '']),
+      ),
+    );
+  }
   for (const [name, peer] of Object.entries(result.peers)) {
     lines.push(
       `${name} ${peer.torch} (${peer.memoryFormat}): ${peer.stepMilliseconds.toFixed(1)} ms, ${peer.ratio.toFixed(2)}x ours`,

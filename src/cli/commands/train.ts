@@ -15,11 +15,12 @@ import { requireTensors, type TrainEvent, type TrainingSummary, train } from '..
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer, number } from '../command.js';
+import { addComputeOption, type ComputeOption, computeOf } from '../compute-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatDuration, type Output } from '../output.js';
 import { openCheckpoint } from '../runs.js';
 
-interface TrainCommandOptions extends NetworkOptions, BackendOptions {
+interface TrainCommandOptions extends NetworkOptions, BackendOptions, ComputeOption {
   readonly data?: string;
   readonly epochs?: number;
   readonly batch?: number;
@@ -71,7 +72,7 @@ export const trainCommand: CliCommand = {
         500,
       )
       .option('--json', 'print one JSON object when done');
-    addBackendOptions(addNetworkOptions(parser)).action(trainOrResume);
+    addComputeOption(addBackendOptions(addNetworkOptions(parser))).action(trainOrResume);
   },
 };
 
@@ -105,12 +106,11 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
     throw new UsageError(`${preset.name} needs --data NAME or --data FOLDER (see: subbit data list)`);
   const choices = networkChoices(options);
   const data = await loadData(source, preset.input, output);
-  const description: RunDescription = {
-    network: { preset: preset.name, ...choices, classes: data.classes, zeroPoints: data.zeroPoints, step: data.step },
-    training: trainingConfig(preset.training, source, data, options),
-  };
+  const { classes, zeroPoints, step } = data;
+  const networkDescription = { preset: preset.name, ...choices, classes, zeroPoints, step };
+  const training = trainingConfig(preset.training, source, data, options);
   // Built once before a folder is made, so that a mistake in the options leaves nothing behind.
-  const network = defineNetwork(description.network);
+  const network = defineNetwork(networkDescription);
   const { graph } = buildGraph(network, { batch: 1, training: false, seed: options.seed });
   const initial = options.init === undefined ? undefined : openCheckpoint(options.init, 'last', output.note).tensors;
   if (initial)
@@ -119,6 +119,8 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
       initial,
     );
   const backend = await openBackend({ ...options, onNotice: output.note });
+  const compute = computeOf(options, backend);
+  const description: RunDescription = { network: networkDescription, training: { ...training, compute } };
   const run = RunFolder.create({
     ...(options.out === undefined ? {} : { out: options.out }),
     name: `${preset.name}-${options.bits}`,

@@ -1,32 +1,17 @@
 /** Activation functions and their slopes; see activation.ts. */
+#include "kinds.h"
 #include "ops.h"
 #include "rows.h"
 
 namespace subbit::SUBBIT_ISA {
-namespace {
-
-/** activationKinds in activation.ts. */
-enum Kind { kRelu = 0, kClip = 1, kCabs = 2 };
-
-inline float Absolute(float v) { return __builtin_fabsf(v); }
-
-}  // namespace
 
 void Activate(const ActivateParams& p, const ActivateBuffers& b, Pool& pool) {
   const float* x = b.x.f32();
   float* __restrict y = b.y.f32();
-  const int kind = p.kind;
-  ForElements(pool, p.count, [=](int first, int end) {
-    if (kind == kRelu) {
-      for (int i = first; i < end; ++i) y[i] = x[i] < 0 ? 0 : x[i];
-    } else if (kind == kClip) {
-      for (int i = first; i < end; ++i) {
-        const float positive = x[i] < 0 ? 0 : x[i];
-        y[i] = positive > 1 ? 1 : positive;
-      }
-    } else {
-      for (int i = first; i < end; ++i) y[i] = Absolute(x[i]) >= 1 ? 1 : Absolute(x[i]);
-    }
+  WithActivation(p.kind, [&](auto kind) {
+    ForElements(pool, p.count, [=](int first, int end) {
+      for (int i = first; i < end; ++i) y[i] = Activated<kind.value>(x[i]);
+    });
   });
 }
 
@@ -34,21 +19,10 @@ void ActivateGradient(const ActivateGradientParams& p, const ActivateGradientBuf
   const float* x = b.x.f32();
   const float* dy = b.dy.f32();
   float* __restrict dx = b.dx.f32();
-  const int kind = p.kind;
-  ForElements(pool, p.count, [=](int first, int end) {
-    if (kind == kRelu) {
-      for (int i = first; i < end; ++i) dx[i] = x[i] > 0 ? dy[i] : 0;
-    } else if (kind == kClip) {
-      for (int i = first; i < end; ++i) {
-        const float below = x[i] < 1 ? dy[i] : 0;
-        dx[i] = x[i] > 0 ? below : 0;
-      }
-    } else {
-      for (int i = first; i < end; ++i) {
-        const float sign = static_cast<float>((x[i] > 0) - (x[i] < 0));
-        dx[i] = Absolute(x[i]) < 1 ? sign * dy[i] : 0;
-      }
-    }
+  WithActivation(p.kind, [&](auto kind) {
+    ForElements(pool, p.count, [=](int first, int end) {
+      for (int i = first; i < end; ++i) dx[i] = Slope<kind.value>(x[i], dy[i]);
+    });
   });
 }
 

@@ -2,23 +2,27 @@
  * Batch normalisation; see batch-norm.ts. Statistics and gradient sums take chunks of rows: within a chunk, which stays in the
  * cache, few rows are summed in float and those sums in double; chunks are merged in order.
  */
+#include "../conv2d/vector.h"
+#include "../elementwise/scaled.h"
+#include "deviation.h"
 #include "ops.h"
 #include "rows.h"
 
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-inline float InverseDeviation(float variance, float epsilon) { return 1.0f / __builtin_sqrtf(variance + epsilon); }
-
-/** total[c] += the sum over rows start .. end - 1 of term(row pointer offset, c). `sums` holds `channels` floats. */
-template <class Term>
-inline void SumOverRows(int start, int end, int channels, float* __restrict sums, double* __restrict total, const Term& term) {
+/**
+ * total[c] += the sum over rows start .. end - 1 of rowOf(row)(c), where rowOf gives a function of the channel. `sums` holds
+ * `channels` floats.
+ */
+template <class RowOf>
+inline void SumOverRows(int start, int end, int channels, float* __restrict sums, double* __restrict total, const RowOf& rowOf) {
   for (int first = start; first < end; first += kRowsPerFloatSum) {
     const int stop = first + kRowsPerFloatSum < end ? first + kRowsPerFloatSum : end;
     for (int c = 0; c < channels; ++c) sums[c] = 0;
     for (int row = first; row < stop; ++row) {
-      const ptrdiff_t at = static_cast<ptrdiff_t>(row) * channels;
-      for (int c = 0; c < channels; ++c) sums[c] += term(at, c);
+      const auto term = rowOf(row);
+      for (int c = 0; c < channels; ++c) sums[c] += term(c);
     }
     for (int c = 0; c < channels; ++c) total[c] += sums[c];
   }
@@ -26,36 +30,106 @@ inline void SumOverRows(int start, int end, int channels, float* __restrict sums
 
 inline int EndOfChunk(int chunk, int rows) { return rows - chunk * kRowsPerChunk < kRowsPerChunk ? rows : (chunk + 1) * kRowsPerChunk; }
 
+/** Mean and sum of squared deviations of a chunk, from the mean rounded to float. */
+template <class T>
+inline void FloatStatistics(const BatchStatisticsParams& p, const T* elements, const Scaled& x, Range rows, Pool& pool, int thread,
+                            double* mean, double* square) {
+  const int channels = p.channels;
+  const int rowsPerSample = p.rows / p.samples;
+  float* sums = static_cast<float*>(pool.Scratch(thread, 2 * channels * sizeof(float)));
+  float* __restrict centre = sums + channels;
+  for (int c = 0; c < channels; ++c) mean[c] = square[c] = 0;
+  const auto rowOf = [=](int row) {
+    const T* in = elements + static_cast<ptrdiff_t>(row) * channels;
+    const float factor = x.scaleCount > 1 ? x.FactorOf(row / rowsPerSample) : x.FactorOf(0);
+    return [=](int c) { return RealOf(in[c], factor); };
+  };
+  SumOverRows(rows.first, rows.end, channels, sums, mean, rowOf);
+  // The merge knows the rounded mean.
+  for (int c = 0; c < channels; ++c) {
+    mean[c] /= rows.size();
+    centre[c] = static_cast<float>(mean[c]);
+  }
+  SumOverRows(rows.first, rows.end, channels, sums, square, [=](int row) {
+    const auto real = rowOf(row);
+    return [=](int c) {
+      const float deviation = real(c) - centre[c];
+      return deviation * deviation;
+    };
+  });
+  for (int c = 0; c < channels; ++c) {
+    const double shift = mean[c] - centre[c];
+    square[c] -= rows.size() * shift * shift;
+  }
+}
+
+/** Elements in a row of sums over few channels: whole pixels. */
+constexpr int kSumElements = 256;
+
+/** Whether sums of at least as many squares as make it worth while fit 32 bits, and all have one factor. */
+inline bool SumsExactly(const BatchStatisticsParams& p) {
+  return p.xKind != kFloats && p.xScaleCount <= 1 && p.xMax <= (1 << 13);
+}
+
+/**
+ * The same of integers: sums of the integers and of their squares are exact in one pass, so that nothing is lost when the
+ * square of the mean is taken away.
+ */
+template <class T>
+inline void ExactStatistics(const BatchStatisticsParams& p, const T* elements, float factor, Range rows, Pool& pool, int thread,
+                            double* mean, double* square) {
+  const int channels = p.channels;
+  const int period = channels * Max(1, kSumElements / channels);
+  const int count = rows.size() * channels;
+  const int periodsPerSum = static_cast<int>(0x7fffffff / (static_cast<int64_t>(p.xMax) * p.xMax + 1));
+  int32_t* __restrict sums = static_cast<int32_t*>(pool.Scratch(thread, 2 * period * sizeof(int32_t)));
+  int32_t* __restrict products = sums + period;
+  for (int c = 0; c < channels; ++c) mean[c] = square[c] = 0;
+  for (int start = 0; start < count;) {
+    for (int i = 0; i < 2 * period; ++i) sums[i] = 0;
+    for (int k = 0; k < periodsPerSum && start < count; ++k, start += period) {
+      const T* __restrict in = elements + static_cast<ptrdiff_t>(rows.first) * channels + start;
+      const int n = Min(period, count - start);
+      for (int i = 0; i < n; ++i) {
+        const int32_t each = static_cast<int32_t>(in[i]);
+        sums[i] += each;
+        products[i] += each * each;
+      }
+    }
+    for (int i = 0; i < period; i += channels) {
+      for (int c = 0; c < channels; ++c) {
+        mean[c] += sums[i + c];
+        square[c] += products[i + c];
+      }
+    }
+  }
+  const double unit = factor;
+  for (int c = 0; c < channels; ++c) {
+    square[c] = unit * unit * (square[c] - mean[c] * mean[c] / rows.size());
+    mean[c] = unit * mean[c] / rows.size();
+  }
+}
+
 }  // namespace
 
 void BatchStatistics(const BatchStatisticsParams& p, const BatchStatisticsBuffers& b, Pool& pool) {
   const int channels = p.channels;
   const int chunks = ChunksOf(p.rows);
-  const float* x = b.x.f32();
+  const Scaled x = {b.x.data, p.xKind, p.xStep, p.xScaleCount, b.xScale.f32()};
+  const bool isExact = SumsExactly(p);
   double* means = b.scratch.f64();
   double* squares = means + static_cast<ptrdiff_t>(chunks) * channels;
   pool.Run(chunks, [&](int chunk, int thread) {
-    float* sums = static_cast<float*>(pool.Scratch(thread, 2 * channels * sizeof(float)));
-    float* __restrict centre = sums + channels;
+    const Range rows = {chunk * kRowsPerChunk, EndOfChunk(chunk, p.rows)};
     double* mean = means + static_cast<ptrdiff_t>(chunk) * channels;
     double* square = squares + static_cast<ptrdiff_t>(chunk) * channels;
-    const int start = chunk * kRowsPerChunk;
-    const int end = EndOfChunk(chunk, p.rows);
-    for (int c = 0; c < channels; ++c) mean[c] = square[c] = 0;
-    SumOverRows(start, end, channels, sums, mean, [=](ptrdiff_t at, int c) { return x[at + c]; });
-    // Deviations are taken from the mean rounded to float; the merge knows the rounded one.
-    for (int c = 0; c < channels; ++c) {
-      mean[c] /= end - start;
-      centre[c] = static_cast<float>(mean[c]);
-    }
-    SumOverRows(start, end, channels, sums, square, [=](ptrdiff_t at, int c) {
-      const float deviation = x[at + c] - centre[c];
-      return deviation * deviation;
+    x.With([&](const auto* elements) {
+      if (isExact) {
+        ExactStatistics(p, elements, x.FactorOf(0), rows, pool, thread, mean, square);
+      } else {
+        FloatStatistics(p, elements, x, rows, pool, thread, mean, square);
+      }
     });
-    for (int c = 0; c < channels; ++c) {
-      const double shift = mean[c] - centre[c];
-      square[c] -= (end - start) * shift * shift;
-    }
   });
   for (int c = 0; c < channels; ++c) {
     double sum = 0;
@@ -112,8 +186,14 @@ void BatchNormGradientSums(const BatchNormGradientSumsParams& p, const BatchNorm
     for (int c = 0; c < channels; ++c) product[c] = sum[c] = 0;
     const int start = chunk * kRowsPerChunk;
     const int end = EndOfChunk(chunk, p.rows);
-    SumOverRows(start, end, channels, sums, product, [=](ptrdiff_t at, int c) { return (x[at + c] - mean[c]) * dy[at + c]; });
-    SumOverRows(start, end, channels, sums, sum, [=](ptrdiff_t at, int c) { return dy[at + c]; });
+    SumOverRows(start, end, channels, sums, product, [=](int row) {
+      const ptrdiff_t at = static_cast<ptrdiff_t>(row) * channels;
+      return [=](int c) { return (x[at + c] - mean[c]) * dy[at + c]; };
+    });
+    SumOverRows(start, end, channels, sums, sum, [=](int row) {
+      const float* in = dy + static_cast<ptrdiff_t>(row) * channels;
+      return [=](int c) { return in[c]; };
+    });
   });
   for (int c = 0; c < channels; ++c) {
     double product = 0;

@@ -14,6 +14,7 @@ import { defineOp, type InputTypes } from '../../core/op.js';
 import { describe, real, type Shape, sizeOf } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { channelsOf, requireReal, requireSameShape, rowsPerChunk } from '../elementwise/elementwise.js';
+import { realNumbers, requireScaled, scaledOf } from '../elementwise/scaled.js';
 
 export interface BatchNormAttributes {
   readonly epsilon: number;
@@ -35,25 +36,49 @@ function inverseDeviation(variance: number, epsilon: number): number {
   return Math.fround(1 / Math.fround(Math.sqrt(Math.fround(variance + epsilon))));
 }
 
+/** x is real, or integers with their scale (elementwise/scaled.ts). */
 export const batchStatistics = defineOp({
   name: 'batch-statistics',
-  inputs: ['x'],
+  inputs: ['x', 'xScale?'],
   outputs: ['mean', 'variance'],
-  infer([x]: InputTypes, _: Record<string, never>) {
-    requireReal(x!);
+  infer([x, xScale]: InputTypes, _: Record<string, never>) {
+    requireScaled('x', [x, xScale]);
     return [real([channelsOf(x!.shape)]), real([channelsOf(x!.shape)])];
   },
-  params: { rows: 'i32', channels: 'i32' },
-  pack: ([x]) => ({ rows: rowsOf(x!.shape), channels: channelsOf(x!.shape) }),
+  params: {
+    rows: 'i32',
+    channels: 'i32',
+    samples: 'i32',
+    xKind: 'i32',
+    xStep: 'f32',
+    xScaleCount: 'i32',
+    /** Of integers: a bound of their absolute values. */
+    xMax: 'i32',
+  },
+  pack([x, xScale]) {
+    const { kind, step, scaleCount } = scaledOf(x!, xScale);
+    const { shape } = x!;
+    return {
+      rows: rowsOf(shape),
+      channels: channelsOf(shape),
+      samples: shape.length > 1 ? shape[0]! : 1,
+      xKind: kind,
+      xStep: step,
+      xScaleCount: scaleCount,
+      xMax: x!.encoding?.max ?? 0,
+    };
+  },
   /** Mean and sum of squared deviations per chunk of rows, merged in order. */
   scratchBytes: (p) => 2 * Math.ceil(p.rows / rowsPerChunk) * p.channels * Float64Array.BYTES_PER_ELEMENT,
-  reference({ x, mean, variance }, p) {
+  reference({ x: stored, xScale, mean, variance }, p) {
+    const scaled = { kind: p.xKind, step: p.xStep, scaleCount: p.xScaleCount };
+    const x = realNumbers(stored!, xScale, scaled, p.samples);
     for (let c = 0; c < p.channels; c++) {
       let sum = 0;
-      for (let row = 0; row < p.rows; row++) sum += x![row * p.channels + c]!;
+      for (let row = 0; row < p.rows; row++) sum += x[row * p.channels + c]!;
       const average = sum / p.rows;
       let squares = 0;
-      for (let row = 0; row < p.rows; row++) squares += (x![row * p.channels + c]! - average) ** 2;
+      for (let row = 0; row < p.rows; row++) squares += (x[row * p.channels + c]! - average) ** 2;
       mean![c] = average;
       variance![c] = squares / p.rows;
     }
