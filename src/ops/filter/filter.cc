@@ -7,6 +7,10 @@ namespace {
 /** Rows and columns that are transposed at once: a line of the cache on either side. */
 constexpr int kTile = 64;
 
+/** Columns whose sums are taken at once, and rows of levels up to 255 whose sums 16 bits hold. */
+constexpr int kColumns = 256;
+constexpr int kRows = 256;
+
 }  // namespace
 
 void ReverseFilter(const ReverseFilterParams& p, const ReverseFilterBuffers& b, Pool& pool) {
@@ -38,16 +42,26 @@ void FilterOffsets(const FilterOffsetsParams& p, const FilterOffsetsBuffers& b, 
   const int outChannels = p.outChannels;
   const int multiplier = p.filter.multiplier;
   const int offset = p.filter.offset[0] * p.inChannels;
-  int32_t* all = b.offsets.i32() + static_cast<ptrdiff_t>(p.taps) * outChannels;
-  pool.Run(p.taps, [&](int tap, int) {
-    int32_t* __restrict sums = b.offsets.i32() + static_cast<ptrdiff_t>(tap) * outChannels;
-    const uint8_t* levels = b.filter.u8() + static_cast<ptrdiff_t>(tap) * p.inChannels * outChannels;
-    for (int k = 0; k < outChannels; ++k) sums[k] = 0;
-    for (int c = 0; c < p.inChannels; ++c, levels += outChannels) {
-      for (int k = 0; k < outChannels; ++k) sums[k] += levels[k];
+  const int columns = (outChannels + kColumns - 1) / kColumns;
+  pool.Run(p.taps * columns, [&](int task, int) {
+    const int tap = task / columns;
+    const int first = task % columns * kColumns;
+    const int count = outChannels - first < kColumns ? outChannels - first : kColumns;
+    int32_t* __restrict sums = b.offsets.i32() + static_cast<ptrdiff_t>(tap) * outChannels + first;
+    const uint8_t* levels = b.filter.u8() + static_cast<ptrdiff_t>(tap) * p.inChannels * outChannels + first;
+    for (int k = 0; k < count; ++k) sums[k] = 0;
+    for (int row = 0; row < p.inChannels; row += kRows) {
+      const int rows = p.inChannels - row < kRows ? p.inChannels - row : kRows;
+      uint16_t partial[kColumns] = {};
+      for (int c = 0; c < rows; ++c, levels += outChannels) {
+        const uint8_t* __restrict from = levels;
+        for (int k = 0; k < count; ++k) partial[k] = static_cast<uint16_t>(partial[k] + from[k]);
+      }
+      for (int k = 0; k < count; ++k) sums[k] += partial[k];
     }
-    for (int k = 0; k < outChannels; ++k) sums[k] = p.xOffset * (multiplier * sums[k] - offset);
+    for (int k = 0; k < count; ++k) sums[k] = p.xOffset * (multiplier * sums[k] - offset);
   });
+  int32_t* all = b.offsets.i32() + static_cast<ptrdiff_t>(p.taps) * outChannels;
   for (int k = 0; k < outChannels; ++k) all[k] = 0;
   for (int tap = 0; tap < p.taps; ++tap) {
     const int32_t* sums = b.offsets.i32() + static_cast<ptrdiff_t>(tap) * outChannels;

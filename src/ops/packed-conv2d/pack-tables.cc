@@ -4,6 +4,21 @@
 
 namespace subbit::SUBBIT_ISA {
 
+namespace {
+
+typedef uint8_t TableIndices __attribute__((vector_size(kTableBlock)));
+typedef uint8_t LoadedIndices __attribute__((vector_size(kTableBlock), aligned(1)));
+
+/** Levels of up to kTableBlock channels; zeros fill up. */
+inline TableIndices LoadLevels(const uint8_t* levels, int channels) {
+  if (channels == kTableBlock) return *reinterpret_cast<const LoadedIndices*>(levels);
+  TableIndices loaded = {};
+  for (int k = 0; k < channels; ++k) loaded[k] = levels[k];
+  return loaded;
+}
+
+}  // namespace
+
 void PackTables(const PackTablesParams& p, const PackTablesBuffers& b, Pool& pool) {
   const int groupOutputs = p.outChannels / p.groups;
   const int blocks = CeilDiv(groupOutputs, kTableBlock);
@@ -11,23 +26,26 @@ void PackTables(const PackTablesParams& p, const PackTablesBuffers& b, Pool& poo
   const ptrdiff_t columnBytes = static_cast<ptrdiff_t>(p.taps) * tables * kTableBlock;
   const uint8_t* filter = b.filter.u8();
   uint8_t* packed = b.packed.u8();
-  pool.Run(p.groups * blocks * p.weightBits, [&](int column, int) {
+  pool.Run(p.groups * blocks * p.weightBits * p.taps, [&](int task, int) {
+    const int tap = task % p.taps;
+    const int column = task / p.taps;
     const int plane = column % p.weightBits;
     const int block = column / p.weightBits % blocks;
     const int group = column / p.weightBits / blocks;
     const int channels = Min(kTableBlock, groupOutputs - block * kTableBlock);
-    uint8_t* out = packed + column * columnBytes;
-    for (ptrdiff_t i = 0; i < columnBytes; ++i) out[i] = 0;
-    for (int tap = 0; tap < p.taps; ++tap) {
-      for (int c = 0; c < p.groupInputs; ++c) {
-        const ptrdiff_t row = static_cast<ptrdiff_t>(tap) * p.groupInputs + c;
-        const uint8_t* levels = filter + row * p.outChannels + group * groupOutputs + block * kTableBlock;
-        uint8_t* step = out + static_cast<ptrdiff_t>(tap * tables + c / p.tableInputs) * kTableBlock;
-        for (int lane = 0; lane < kTableBlock; ++lane) {
-          const int k = LaneChannel(lane);
-          if (k < channels) step[lane] |= (levels[k] >> plane & 1) << (c % p.tableInputs);
-        }
+    const ptrdiff_t firstRow = static_cast<ptrdiff_t>(tap) * p.groupInputs;
+    const uint8_t* levels = filter + firstRow * p.outChannels + group * groupOutputs + block * kTableBlock;
+    uint8_t* out = packed + column * columnBytes + static_cast<ptrdiff_t>(tap) * tables * kTableBlock;
+    for (int first = 0; first < p.groupInputs; first += p.tableInputs, out += kTableBlock) {
+      TableIndices indices = {};
+      const int count = Min(p.tableInputs, p.groupInputs - first);
+      for (int i = 0; i < count; ++i, levels += p.outChannels) {
+        const TableIndices loaded = LoadLevels(levels, channels);
+        indices |= (TableIndices)((loaded & static_cast<uint8_t>(1 << plane)) != 0) & static_cast<uint8_t>(1 << i);
       }
+      uint8_t inOrder[kTableBlock];
+      *reinterpret_cast<LoadedIndices*>(inOrder) = indices;
+      for (int lane = 0; lane < kTableBlock; ++lane) out[lane] = inOrder[LaneChannel(lane)];
     }
   });
 }
