@@ -93,6 +93,7 @@ describe('results', () => {
   test('bench train gives parts', () => {
     const result = json('bench', 'train', 'digits', '--bits', '1-2-4', '--steps', '3');
     expect(result.stepMilliseconds).toBeGreaterThan(0);
+    expect(result.inputWaitMilliseconds).toBeGreaterThan(0);
     expect((result.parts as { name: string }[]).map(({ name }) => name)).toContain('conv2d-filter-gradient');
   });
 

@@ -34,7 +34,7 @@ async function trainTo(name: string, ...args: string[]): Promise<string> {
 function outcome(run: string) {
   const { tensors, history, step } = loadCheckpoint(lastFile(run));
   const lines = readMetrics(metricsFile(run)).map((line) =>
-    Object.fromEntries(Object.entries(line).filter(([key]) => key !== 'imagesPerSecond' && key !== 'seconds')),
+    Object.fromEntries(Object.entries(line).filter(([key]) => !/imagesPerSecond|seconds$/i.test(key))),
   );
   const bits = Object.fromEntries(
     Object.entries(tensors).map(([name, { data }]) => [
