@@ -15,6 +15,7 @@ import { optimizerCases } from './optimizer/optimizer.cases.js';
 import { packedConv2dCases } from './packed-conv2d/packed-conv2d.cases.js';
 import { poolCases } from './pool/pool.cases.js';
 import { quantizeCases } from './quantize/quantize.cases.js';
+import { routedConv2dCases } from './routed-conv2d/routed-conv2d.cases.js';
 import { shortcutCases } from './shortcut/shortcut.cases.js';
 import { softmaxCases } from './softmax/softmax.cases.js';
 
@@ -25,6 +26,7 @@ export const cases: readonly OpCase[] = [
   ...integerCases,
   ...packedConv2dCases,
   ...filterCases,
+  ...routedConv2dCases,
   ...elementwiseCases,
   ...activationCases,
   ...batchNormCases,

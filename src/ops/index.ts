@@ -30,6 +30,7 @@ import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
 import { combineScales } from './quantize/scales.js';
 import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './quantize/weights.js';
+import { conv2dFilterGradientRouted, conv2dLevels, routedBiasGradient } from './routed-conv2d/routed-conv2d.js';
 import { runtimeOps } from './runtime.js';
 import { strideShortcutGradient } from './shortcut/shortcut.js';
 import { softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax/softmax.js';
@@ -42,6 +43,9 @@ const list: readonly AnyOp[] = [
   conv2dFilterGradientDot,
   reverseFilter,
   filterOffsets,
+  conv2dLevels,
+  routedBiasGradient,
+  conv2dFilterGradientRouted,
   add,
   addBias,
   sumRows,

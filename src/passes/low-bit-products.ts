@@ -52,9 +52,9 @@ export class LowBitProducts {
   forward(node: Node): Value | undefined {
     const [x, filter, xScale, filterScale] = node.inputs as [Value, Value, Value?, Value?];
     const reason =
+      whyNotFilter(filter.type, filterScale?.type) ??
       whyNotLevels(x.type) ??
-      (xScale && 'the input has a dynamic scale') ??
-      whyNotFilter(filter.type, filterScale?.type);
+      (xScale && 'its input has a dynamic scale');
     const family = this.#choose(node, 'forward', reason);
     if (family === undefined) return undefined;
     const attributes = completed(node.attributes);
@@ -108,14 +108,19 @@ export class LowBitProducts {
   filterGradient(node: Node): Value | undefined {
     const [x, dy, xScale, dyScale] = node.inputs as [Value, Value, Value?, Value?];
     const reason =
-      whyNotLevels(x.type) ??
-      (xScale && 'the input has a dynamic scale') ??
       whyNotGradient(dy.type, dyScale?.type) ??
+      whyNotLevels(x.type) ??
+      (xScale && 'its input has a dynamic scale') ??
       whyNotDot(x.type, dy.type, node.attributes);
     this.#note(node, 'filter gradient', reason === undefined ? 'dot' : 'float', reason);
     if (reason !== undefined) return undefined;
     const inputs = [x, dy, dyScale!].map((value) => this.#rewrite.valueOf(value));
     return this.#rewrite.target.apply(conv2dFilterGradientDot, node.name, inputs, node.attributes);
+  }
+
+  /** Notes a product that somebody else computes. */
+  stayFloat(node: Node, product: ProductChoice['product'], reason: string): void {
+    this.#note(node, product, 'float', reason);
   }
 
   #note(node: Node, product: ProductChoice['product'], kernel: ProductChoice['kernel'], reason?: string): void {

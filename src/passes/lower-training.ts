@@ -5,6 +5,7 @@
  *     conv2d-input-gradient   bipolar dy x filter     -> integers    W x G    the same, with the filter reversed
  *     conv2d-filter-gradient  levels x bipolar dy     -> real        A x G    conv2d-filter-gradient-dot
  *     what lies between two products                                          ops/normalize-quantize
+ *     a float first layer, with what follows it                               ops/routed-conv2d
  *
  * The integers of a product stay integers (16 bits where they fit); their readers multiply by the scale. All numbers are
  * rounded as in the graph that comes in, so both compute the same bits, but for sums whose order differs: those of batch
@@ -23,9 +24,11 @@ import {
 } from '../ops/normalize-quantize/normalize-quantize-gradient.js';
 import { quantizeBackward } from '../ops/quantize/gradients.js';
 import { realOf } from '../ops/quantize/real.js';
+import { conv2dFilterGradientRouted, conv2dLevels, routedBiasGradient } from '../ops/routed-conv2d/routed-conv2d.js';
 import { LowBitProducts, type ProductChoice } from './low-bit-products.js';
 import { behindMarkers, findUnits, type NormalizeUnit } from './normalize-units.js';
 import { Rewrite } from './rewrite.js';
+import { type RoutedLayer, routedLayerOf } from './routed-layers.js';
 
 export interface LoweredTraining {
   readonly graph: Graph;
@@ -51,19 +54,31 @@ class Lowering {
   readonly products: LowBitProducts;
   /** Integers of the target for values that the source has as real numbers. */
   readonly #integers = new Map<Value, Value>();
-  /** What each node of a unit turns into; most turn into nothing. */
+  /** Of routed layers that were lowered. */
+  readonly #routes = new Map<NormalizeUnit, Value>();
+  /** The unit or the layer that a node goes into. */
   readonly #units = new Map<Node, NormalizeUnit>();
+  readonly #routed = new Map<Node, RoutedLayer>();
 
   constructor(graph: Graph, isa: string) {
     this.rewrite = new Rewrite(graph);
     this.products = new LowBitProducts(this.rewrite, isa);
-    for (const unit of findUnits(this.rewrite)) for (const node of unit.nodes) this.#units.set(node, unit);
+    for (const unit of findUnits(this.rewrite)) {
+      const layer = routedLayerOf(this.rewrite, unit);
+      if (layer !== undefined) {
+        for (const node of [...unit.nodes, layer.conv, layer.filterGradient]) if (node) this.#routed.set(node, layer);
+      } else {
+        for (const node of unit.nodes) this.#units.set(node, unit);
+      }
+    }
   }
 
   run(): Graph {
     for (const node of this.rewrite.nodes) {
       const unit = this.#units.get(node);
-      if (unit !== undefined) this.#lowerUnit(unit, node);
+      const layer = this.#routed.get(node);
+      if (layer !== undefined) this.#lowerRouted(layer, node);
+      else if (unit !== undefined) this.#lowerUnit(unit, node);
       else if (node.op === quantizeBackward) this.#passOn(node);
       else if (!this.#lowerProduct(node) && !this.#readIntegers(node)) this.rewrite.copy(node);
     }
@@ -118,6 +133,34 @@ class Lowering {
     const sum = target.apply(addDequantized, node.name, [this.rewrite.valueOf(other), b, b.scale], {});
     this.rewrite.replace(node.outputs[0]!, sum);
     return true;
+  }
+
+  /** Adds what the layer has at this node: its three ops stand where quantizer, bias gradient and filter gradient were. */
+  #lowerRouted({ unit, conv, filterGradient }: RoutedLayer, node: Node): void {
+    const { rewrite } = this;
+    const { target } = rewrite;
+    const { quantize, back, attributes } = unit;
+    const windows = attributes.pool === undefined ? {} : { pool: attributes.pool };
+    if (node === quantize) {
+      const [x, filter] = conv.inputs as [Value, Value];
+      const inputs = [x, filter, unit.perChannel[3]!].map((value) => rewrite.valueOf(value));
+      const options = { ...conv.attributes, ...windows, bits: quantize.attributes.bits };
+      const [levels, route] = target.add(conv2dLevels, conv.name, inputs, options);
+      rewrite.replace(node.outputs[0]!, levels!);
+      this.#routes.set(unit, route!);
+      this.products.stayFloat(conv, 'forward', 'its filter is real');
+    }
+    if (back === undefined || (node !== back.sums && node !== filterGradient)) return;
+    const dy = this.#integersOf(back.dy);
+    const routed = [dy, dy.scale, this.#routes.get(unit)!];
+    if (node === back.sums) {
+      rewrite.replace(node.outputs[0]!, target.apply(routedBiasGradient, node.name, routed, {}));
+      return;
+    }
+    const x = rewrite.valueOf(node.inputs[0]!);
+    const options = { ...node.attributes, ...windows };
+    rewrite.replace(node.outputs[0]!, target.apply(conv2dFilterGradientRouted, node.name, [x, ...routed], options));
+    this.products.stayFloat(node, 'filter gradient', 'its gradient is real');
   }
 
   /** Adds what the unit has at this node: each of its three ops where the last node that it replaces was. */

@@ -15,10 +15,12 @@
  * The dense layer (dense.h) has one pixel per sample. There the samples are the pixels of one image, and scales that differ
  * between samples multiply dy.
  *
- * Groups and dilation have paths of their own for the partial gradients.
+ * Groups and dilation have paths of their own for the partial gradients. A routed dy (routed-conv2d.ts) lies in memory pooled;
+ * decoding a piece spreads it.
  *
  * Scratch: a scale per sample, then the partial gradients unless there is one block; then dFilter is the partial.
  */
+#include "../routed-conv2d/spread-gradient.h"
 #include "depthwise-filter-gradient.h"
 #include "grouped-filter-gradient.h"
 #include "ops.h"
@@ -37,7 +39,9 @@ constexpr int kMergeElements = 1 << 14;
 /** The problem after a dense layer's samples became pixels, and how it is cut. */
 struct Problem {
   Images x;
+  /** Its elements are not there if it is routed. */
   Images dy;
+  const RoutedGradient* routed;
   int batch;
   int kernelHeight;
   int kernelWidth;
@@ -89,8 +93,10 @@ struct View {
   ptrdiff_t sample;
 };
 
-Problem MakeProblem(const Conv2dFilterGradientParams& p, const Conv2dFilterGradientBuffers& b, const float* sampleScale) {
+Problem MakeProblem(const Conv2dFilterGradientParams& p, const Conv2dFilterGradientBuffers& b, const float* sampleScale,
+                    const RoutedGradient* routed) {
   Problem q;
+  q.routed = routed;
   q.x = {{p.x, b.x, p.inChannels}, p.height, p.width, p.inChannels};
   q.dy = {{p.dy, b.dy, p.outChannels}, p.outHeight, p.outWidth, p.outChannels};
   q.batch = p.batch;
@@ -99,7 +105,7 @@ Problem MakeProblem(const Conv2dFilterGradientParams& p, const Conv2dFilterGradi
   q.stride = p.stride;
   q.padTop = p.padTop;
   q.padLeft = p.padLeft;
-  q.isDense = IsDense(p);
+  q.isDense = routed == nullptr && IsDense(p);
   if (q.isDense) {
     q.x.channels *= p.height * p.width;
     q.batch = q.kernelHeight = q.kernelWidth = q.stride = q.x.height = 1;
@@ -115,7 +121,7 @@ Problem MakeProblem(const Conv2dFilterGradientParams& p, const Conv2dFilterGradi
   q.readsXInPlace = q.x.elements.isReal() && q.spansAreTaps && !q.isDense;
   // With half a cache line per panel and pixel, most of a cache's sets would stay unused: 1.2 times slower on AVX2.
   const bool fillsCacheLines = kPanelLanes * sizeof(float) >= 128 || PanelsOf(p.outChannels) == 1;
-  q.readsDyInPlace = q.dy.elements.isReal() && p.outChannels % kLanes == 0 && fillsCacheLines && !q.foldsScales;
+  q.readsDyInPlace = routed == nullptr && q.dy.elements.isReal() && p.outChannels % kLanes == 0 && fillsCacheLines && !q.foldsScales;
   const int pixels = q.foldsScales ? kPiecePixels : Min(kPiecePixels, p.exactTerms);
   q.pieceColumns = Min(q.dy.width, pixels);
   q.pieceRows = Min(q.dy.height, Max(pixels / q.dy.width, 1));
@@ -135,6 +141,11 @@ void CopyGradient(const Problem& q, const Piece& piece, Range panels, float* out
     const int lanes = PanelVectors(panel, q.dy.channels) * kLanes;
     for (int n = piece.samples.first; n < piece.samples.end; ++n) {
       for (int row = piece.rows.first; row < piece.rows.end; ++row, out += pixels * lanes) {
+        if (q.routed != nullptr) {
+          const int columns = PanelColumns(panel, q.dy.channels);
+          SpreadRow(*q.routed, n, row, piece.columns.first, piece.columns.end, panel * kPanelLanes, columns, lanes, out);
+          continue;
+        }
         const ptrdiff_t first = (static_cast<ptrdiff_t>(n) * q.dy.height + row) * q.dy.width + piece.columns.first;
         PackRows(q.dy.elements, first, first + pixels, q.dy.channels, panel, out);
         if (!q.foldsScales) continue;
@@ -331,7 +342,7 @@ void Conv2dFilterGradient(const Conv2dFilterGradientParams& p, const Conv2dFilte
   const ptrdiff_t elements = static_cast<ptrdiff_t>(p.kernelHeight) * p.kernelWidth * (p.inChannels / p.groups) * p.outChannels;
   float* partials = p.blocks == 1 ? b.dFilter.f32() : sampleScale + p.batch;
   if (IsPlain(p)) {
-    SumBlocks(MakeProblem(p, b, sampleScale), p.blocks, elements, partials, pool);
+    SumBlocks(MakeProblem(p, b, sampleScale, nullptr), p.blocks, elements, partials, pool);
   } else {
     const Images x = {{p.x, b.x, p.inChannels}, p.height, p.width, p.inChannels};
     const Images dy = {{p.dy, b.dy, p.outChannels}, p.outHeight, p.outWidth, p.outChannels};
@@ -343,6 +354,36 @@ void Conv2dFilterGradient(const Conv2dFilterGradientParams& p, const Conv2dFilte
       SumGroups(g, p.batch, p.blocks, partials, pool);
     }
   }
+  if (p.blocks > 1) MergeBlocks(partials, p.blocks, elements, b.dFilter.f32(), pool);
+}
+
+void Conv2dFilterGradientRouted(const Conv2dFilterGradientRoutedParams& p, const Conv2dFilterGradientRoutedBuffers& b,
+                                Pool& pool) {
+  const RoutedGradient routed = {RoutedWindows(p), {b.dy.data, p.dyKind, p.dyStep, p.dyScaleCount, b.dyScale.f32()}, b.route.u8()};
+  Conv2dFilterGradientParams c = {};
+  c.batch = p.batch;
+  c.height = p.height;
+  c.width = p.width;
+  c.inChannels = p.inChannels;
+  c.outHeight = p.outHeight;
+  c.outWidth = p.outWidth;
+  c.outChannels = p.outChannels;
+  c.kernelHeight = p.kernelHeight;
+  c.kernelWidth = p.kernelWidth;
+  c.stride = p.stride;
+  c.dilation = c.groups = 1;
+  c.padTop = p.padTop;
+  c.padLeft = p.padLeft;
+  c.x = p.x;
+  c.dy.isReal = c.dy.multiplier = 1;
+  c.exactTerms = 0x7fffffff;
+  Conv2dFilterGradientBuffers buffers = {};
+  buffers.x = b.x;
+  float* sampleScale = b.scratch.f32();
+  for (int n = 0; n < p.batch; ++n) sampleScale[n] = p.factor;
+  const ptrdiff_t elements = static_cast<ptrdiff_t>(p.kernelHeight) * p.kernelWidth * p.inChannels * p.outChannels;
+  float* partials = p.blocks == 1 ? b.dFilter.f32() : sampleScale + p.batch;
+  SumBlocks(MakeProblem(c, buffers, sampleScale, &routed), p.blocks, elements, partials, pool);
   if (p.blocks > 1) MergeBlocks(partials, p.blocks, elements, b.dFilter.f32(), pool);
 }
 
