@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { metricsFile, readMetrics } from '../src/train/metrics.js';
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'subbit-cli-'));
@@ -95,6 +96,15 @@ describe('results', () => {
     expect(result.stepMilliseconds).toBeGreaterThan(0);
     expect(result.inputWaitMilliseconds).toBeGreaterThan(0);
     expect((result.parts as { name: string }[]).map(({ name }) => name)).toContain('conv2d-filter-gradient');
+  });
+
+  test('--diagnostics writes what the quantizers do', () => {
+    const out = join(folder, 'diagnosed');
+    json('train', 'digits', '--bits', '1-2-4', '--epochs', '1', '--diagnostics', '20', '--out', out);
+    const lines = readMetrics(metricsFile(out)).flatMap((line) => (line.type === 'diagnostics' ? [line] : []));
+    expect(lines.map(({ step }) => step)).toEqual([20, 40]);
+    expect(lines[1]!.layers.map(({ name }) => name)).toEqual(['conv1', 'conv2']);
+    expect(lines[1]!.layers[0]!.usedLevels).toEqual({ weights: 2, activations: 4, gradients: 16 });
   });
 
   test('--init starts from the weights of a run', () => {

@@ -39,34 +39,81 @@ export function writeChanged(
   output: Uint8Array,
   outputAt: number,
 ): void {
+  const { height, width, channels } = set;
+  const { down, right, isMirrored } = change;
+  const rowBytes = width * channels;
+  if (isMirrored) writeMirrored(set, index, change, output, outputAt);
+  else writeShifted(set, index, change, output, outputAt);
+  // What the image does not reach, or where bytes of a neighbouring row came to lie.
+  const openRows = Math.min(Math.abs(down), height);
+  const openBytes = Math.min(Math.abs(right), width) * channels;
+  writeZeros(
+    zeroPoints,
+    channels,
+    output,
+    down < 0 ? outputAt : outputAt + (height - openRows) * rowBytes,
+    openRows * rowBytes,
+  );
+  if (openBytes === 0) return;
+  const isOpenLeft = right < 0 !== isMirrored;
+  const first = outputAt + (isOpenLeft ? 0 : rowBytes - openBytes);
+  for (let y = 0; y < height; y++) writeZeros(zeroPoints, channels, output, first + y * rowBytes, openBytes);
+}
+
+/** One copy for the whole image: a crop moves every byte by the same distance. Columns that run over a row's end are wrong. */
+function writeShifted(
+  set: ImageSet,
+  index: number,
+  { down, right }: Change,
+  output: Uint8Array,
+  outputAt: number,
+): void {
+  const size = imageBytes(set);
+  const distance = (down * set.width + right) * set.channels;
+  const first = index * size + Math.max(0, distance);
+  const end = index * size + size + Math.min(0, distance);
+  if (first < end) output.set(set.images.subarray(first, end), outputAt + Math.max(0, -distance));
+}
+
+function writeMirrored(
+  set: ImageSet,
+  index: number,
+  { down, right }: Change,
+  output: Uint8Array,
+  outputAt: number,
+): void {
   const { images, height, width, channels } = set;
   const imageAt = index * imageBytes(set);
-  let out = outputAt;
-  const writeZeros = (pixels: number): void => {
-    for (let x = 0; x < pixels; x++) {
-      for (let c = 0; c < channels; c++) output[out++] = zeroPoints[c] as number;
-    }
-  };
-  // In every row the image covers the output pixels from `open` to `open + covered`, which start at input pixel `firstX`.
-  const covered = Math.max(0, width - Math.abs(change.right));
-  const isOpenLeft = change.right < 0 !== change.isMirrored;
-  const open = isOpenLeft ? width - covered : 0;
-  const firstX = Math.max(0, change.right) + (change.isMirrored ? covered - 1 : 0);
-  for (let y = 0; y < height; y++) {
-    const fromY = y + change.down;
-    if (fromY < 0 || fromY >= height) {
-      writeZeros(width);
-      continue;
-    }
-    writeZeros(open);
-    let from = imageAt + (fromY * width + firstX) * channels;
-    if (change.isMirrored) {
-      for (let x = 0; x < covered; x++, from -= channels) {
-        for (let c = 0; c < channels; c++) output[out++] = images[from + c] as number;
+  const rowBytes = width * channels;
+  // The input pixels from firstX to endX go, last one first, to the output pixels from firstX on.
+  const firstX = Math.max(0, right);
+  const endX = Math.min(width, width + right);
+  for (let y = Math.max(0, -down); y < Math.min(height, height - down); y++) {
+    const firstByte = imageAt + (y + down) * rowBytes + firstX * channels;
+    let from = imageAt + (y + down) * rowBytes + (endX - 1) * channels;
+    let out = outputAt + y * rowBytes + firstX * channels;
+    if (channels === 3) {
+      for (; from >= firstByte; from -= 3, out += 3) {
+        output[out] = images[from] as number;
+        output[out + 1] = images[from + 1] as number;
+        output[out + 2] = images[from + 2] as number;
       }
     } else {
-      for (const end = from + covered * channels; from < end; from++) output[out++] = images[from] as number;
+      for (; from >= firstByte; from -= channels) {
+        for (let c = 0; c < channels; c++) output[out++] = images[from + c] as number;
+      }
     }
-    writeZeros(width - covered - open);
+  }
+}
+
+function writeZeros(
+  zeroPoints: readonly number[],
+  channels: number,
+  output: Uint8Array,
+  first: number,
+  bytes: number,
+): void {
+  for (let at = first; at < first + bytes; at += channels) {
+    for (let c = 0; c < channels; c++) output[at + c] = zeroPoints[c] as number;
   }
 }

@@ -3,10 +3,12 @@ export { type OptimizerOptions, optimizers } from '../optim/optimizers.js';
 export { learningRateAt, type ScheduleOptions, schedules } from '../optim/schedules.js';
 export { type Checkpoint, copyCheckpoint, findNewest, loadCheckpoint, saveCheckpoint } from './checkpoint.js';
 export type { RunDescription, TrainingConfig } from './config.js';
+export { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
 export { type EvaluationResult, evaluateAll } from './evaluate.js';
 export { type FitOptions, fit, Model, type ModelOptions, type Prediction } from './model.js';
 export { type Evaluation, EvaluationSession, type SessionOptions, TrainingSession } from './session.js';
 export {
+  type DiagnosticsEvent,
   type EpochEvent,
   fillVariables,
   type StepEvent,

@@ -95,6 +95,17 @@ describe('MetricsWriter', () => {
     expect(readMetrics(file)[0]).toEqual({ ...stepLine(1), loss: Number.NaN });
   });
 
+  it('keeps the waiting time and diagnostics, with null for what does not apply', () => {
+    const layer = { name: 'conv1', gradientBias: 0.01, gradientVariance: 0.3, saturated: 0.5, signFlips: null };
+    const usedLevels = { weights: 2, activations: 4, gradients: null };
+    const diagnostics: MetricsLine = { type: 'diagnostics', step: 2, layers: [{ ...layer, usedLevels }] };
+    const lines: MetricsLine[] = [stepLine(2), diagnostics, { ...epochLine(1), inputWaitSeconds: 0.5 } as MetricsLine];
+    write(lines);
+    expect(readMetrics(file)).toEqual(lines);
+    cutMetrics(file, 1);
+    expect(readMetrics(file)).toEqual([]);
+  });
+
   it('names the file that cannot be written', () => {
     const missing = join(run, 'missing', 'metrics.jsonl');
     expect(() => new MetricsWriter(missing, 0)).toThrow(SubbitError);

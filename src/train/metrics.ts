@@ -2,18 +2,21 @@
  * metrics.jsonl: what a training run reports, one JSON object per line, for scripts and the dashboard.
  *
  *     {"type":"step","step":1,"epoch":1,"loss":2.31,"learningRate":0.001,"imagesPerSecond":840}
- *     {"type":"epoch","step":390,"epoch":1,"trainLoss":1.7,"testLoss":1.5,"testAccuracy":0.44,"seconds":61}
+ *     {"type":"epoch","step":390,"epoch":1,"trainLoss":1.7,"testLoss":1.5,"testAccuracy":0.44,"seconds":61,"inputWaitSeconds":0.01}
+ *     {"type":"diagnostics","step":100,"layers":[{"name":"conv1","gradientBias":0.001, ..}]}    on request, see diagnostics.ts
  *
  * `step` counts completed steps, so a line with step S tells of what checkpoint S already contains; an epoch's line carries
  * its last step. A resumed run cuts the file back to its checkpoint's step (lines with a greater step go) and then writes the
  * same lines again. A crash can tear only the end of the last line; that piece is dropped.
  *
- * JSON has no NaN and no infinities: JSON.stringify writes them as null, and `readMetrics` returns every null as NaN.
+ * JSON has no NaN and no infinities: JSON.stringify writes them as null, and `readMetrics` returns them as NaN. (In diagnostics
+ * null is what does not apply.)
  */
 import { closeSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError } from '../util/errors.js';
+import type { LayerDiagnostics } from './diagnostics.js';
 
 export interface StepLine {
   readonly type: 'step';
@@ -37,9 +40,17 @@ export interface EpochLine {
   /** A fraction, 0 .. 1. */
   readonly testAccuracy: number;
   readonly seconds: number;
+  /** Time that training waited for batches; absent in runs of older versions. */
+  readonly inputWaitSeconds?: number;
 }
 
-export type MetricsLine = StepLine | EpochLine;
+export interface DiagnosticsLine {
+  readonly type: 'diagnostics';
+  readonly step: number;
+  readonly layers: readonly LayerDiagnostics[];
+}
+
+export type MetricsLine = StepLine | EpochLine | DiagnosticsLine;
 
 /** Lines wait in memory at most this long while more are appended, so that a dashboard sees a run that is alive. */
 const MAX_DELAY_MILLISECONDS = 1000;
@@ -118,6 +129,7 @@ export function readMetrics(file: string): MetricsLine[] {
       : undefined;
     if (keys === undefined) return [];
     for (const key of keys) {
+      if (value[key] === null) value[key] = Number.NaN;
       if (typeof value[key] !== 'number') {
         throw new FormatError(`'${file}', line ${number}: ${key} is ${JSON.stringify(value[key])}, not a number`);
       }
@@ -133,13 +145,14 @@ export function metricsFile(run: string): string {
 const numbersOf = {
   step: ['step', 'epoch', 'loss', 'learningRate', 'imagesPerSecond'],
   epoch: ['step', 'epoch', 'trainLoss', 'testLoss', 'testAccuracy', 'seconds'],
+  diagnostics: ['step'],
 } as const;
 
 interface ParsedLine {
   /** 1-based, for messages. */
   readonly number: number;
   readonly text: string;
-  readonly value: Readonly<Record<string, unknown>>;
+  readonly value: Record<string, unknown>;
 }
 
 function parseLines(text: string, file: string): ParsedLine[] {
@@ -161,8 +174,10 @@ function parseLines(text: string, file: string): ParsedLine[] {
 
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(text, (_, part: unknown) => (part === null ? Number.NaN : part));
-    return typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }

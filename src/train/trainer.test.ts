@@ -60,6 +60,14 @@ describe('events', () => {
     ]);
   });
 
+  test('an epoch says how long it waited for batches', async () => {
+    const epochs = (await collect()).flatMap((event) => (event.type === 'epoch' ? [event] : []));
+    for (const { inputWaitSeconds, seconds } of epochs) {
+      expect(inputWaitSeconds).toBeGreaterThan(0);
+      expect(inputWaitSeconds).toBeLessThan(seconds);
+    }
+  });
+
   test('a stop signal ends after the step under way, with a checkpoint', async () => {
     const controller = new AbortController();
     const types: string[] = [];

@@ -14,6 +14,7 @@ import { SubbitError } from '../util/errors.js';
 import { runPendingEvents } from '../util/event-loop.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
+import { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
 import { evaluateAll } from './evaluate.js';
 import { TrainingSession } from './session.js';
 
@@ -30,6 +31,8 @@ export interface TrainOptions {
   readonly initial?: Checkpoint['tensors'];
   /** A checkpoint every so many steps besides those at the ends of epochs. @default 500 */
   readonly checkpointEvery?: number;
+  /** Measures what the quantizers do every so many steps (diagnostics.ts). @default never */
+  readonly diagnosticsEvery?: number;
   /** Stops after the step under way, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly onNotice?: (message: string) => void;
@@ -44,6 +47,7 @@ export type TrainEvent =
       readonly epochs: number;
     }
   | StepEvent
+  | DiagnosticsEvent
   | EpochEvent
   | { readonly type: 'checkpoint'; readonly checkpoint: Checkpoint; readonly isBest: boolean }
   | { readonly type: 'stopped'; readonly step: number }
@@ -60,6 +64,14 @@ export interface StepEvent {
   readonly imagesPerSecond: number;
 }
 
+/** Follows its step's event. */
+export interface DiagnosticsEvent {
+  readonly type: 'diagnostics';
+  /** The step whose batch, noise and parameters (before the update) were measured. */
+  readonly step: number;
+  readonly layers: readonly LayerDiagnostics[];
+}
+
 export interface EpochEvent {
   readonly type: 'epoch';
   readonly epoch: number;
@@ -69,6 +81,8 @@ export interface EpochEvent {
   readonly testLoss: number;
   readonly testAccuracy: number;
   readonly seconds: number;
+  /** Of these seconds, those in which training waited for batches. */
+  readonly inputWaitSeconds: number;
 }
 
 export interface TrainingSummary {
@@ -111,6 +125,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     augmentation: training.augmentation,
   });
   const testLoader = await createLoader(data.test, shared);
+  const diagnostics = createDiagnostics(session, network, options);
   try {
     // A run that starts from another one takes its parameters and statistics, with a fresh optimizer.
     if (checkpoint !== undefined) fillVariables(session.variables, checkpoint.tensors);
@@ -149,8 +164,15 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const firstBatch = step % stepsPerEpoch;
       const epochStarted = performance.now();
       let stepEnded = epochStarted;
+      const waitedBefore = loader.waitedMilliseconds;
       for await (const batch of loader.batches(epoch, firstBatch)) {
         const learningRate = learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch });
+        let layers: readonly LayerDiagnostics[] | undefined;
+        if (diagnostics && (step + 1) % options.diagnosticsEvery! === 0) {
+          const began = performance.now();
+          layers = diagnostics.measure(batch.images, batch.labels, step);
+          stepEnded += performance.now() - began;
+        }
         const loss = session.step(batch.images, batch.labels, { step, learningRate });
         if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
         step++;
@@ -159,6 +181,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         const imagesPerSecond = (1000 * training.batch) / (now - stepEnded);
         stepEnded = now;
         yield { type: 'step', step, epoch: epoch + 1, loss, learningRate, imagesPerSecond };
+        if (layers) yield { type: 'diagnostics', step, layers };
         await runPendingEvents();
         const isEpochEnd = step % stepsPerEpoch === 0;
         if (signal?.aborted && !isEpochEnd) break;
@@ -172,6 +195,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         yield { type: 'stopped', step };
         return;
       }
+      const inputWaitSeconds = (loader.waitedMilliseconds - waitedBefore) / 1000;
       const test = await evaluateAll(session, testLoader);
       const trainLoss = history.lossSum / stepsPerEpoch;
       const seconds = (performance.now() - epochStarted) / 1000;
@@ -187,7 +211,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         lossSum: 0,
       };
       const testResults = { testLoss: test.loss, testAccuracy: test.accuracy };
-      yield { type: 'epoch', epoch: epoch + 1, step, trainLoss, ...testResults, seconds };
+      yield { type: 'epoch', epoch: epoch + 1, step, trainLoss, ...testResults, seconds, inputWaitSeconds };
       savedAt = step;
       yield { type: 'checkpoint', checkpoint: snapshot(), isBest };
       if (signal?.aborted && step < totalSteps) {
@@ -208,8 +232,22 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     };
   } finally {
     await Promise.all([loader.close(), testLoader.close()]);
+    diagnostics?.dispose();
     session.dispose();
   }
+}
+
+function createDiagnostics(
+  session: TrainingSession,
+  network: NetworkDefinition,
+  { description, diagnosticsEvery, onNotice }: TrainOptions,
+): Diagnostics | undefined {
+  if (diagnosticsEvery === undefined) return undefined;
+  const diagnostics = new Diagnostics(session.variables, network, description.training);
+  if (!diagnostics.isEmpty) return diagnostics;
+  onNotice?.('there are no diagnostics of a network without quantized layers');
+  diagnostics.dispose();
+  return undefined;
 }
 
 /** The names that optimizers give to their state. */

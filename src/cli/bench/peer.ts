@@ -18,9 +18,20 @@ export interface PeerOptions {
   readonly threads: number;
 }
 
+/** What the peer answers when it is ready: the fastest of its variants. */
+export interface PeerVariant {
+  readonly torch: string;
+  /** 'contiguous' or 'channels_last' */
+  readonly memoryFormat: string;
+  /** 'compiled' is torch.compile. */
+  readonly mode: 'eager' | 'compiled';
+}
+
 export class Peer {
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
+  /** Ends when the process has, and all that it wrote was read. */
+  readonly #closed: Promise<void>;
   #errors = '';
 
   private constructor(process: ChildProcessWithoutNullStreams) {
@@ -30,10 +41,11 @@ export class Peer {
       this.#errors = (this.#errors + data.toString()).slice(-2000);
     });
     process.stdin.on('error', () => {});
+    this.#closed = new Promise((resolve) => process.on('close', () => resolve()));
   }
 
-  /** Starts the process and waits until its network is built. */
-  static async start(options: PeerOptions): Promise<{ peer: Peer; torch: string; memoryFormat: string }> {
+  /** Starts the process and waits until it has tried its variants and built its network; a minute or two with torch.compile. */
+  static async start(options: PeerOptions): Promise<PeerVariant & { readonly peer: Peer }> {
     // From src/cli/bench and from dist alike, the script is found from the package's root.
     const script = ['../../../bench/peers/pytorch_train.py', '../bench/peers/pytorch_train.py']
       .map((path) => fileURLToPath(new URL(path, import.meta.url)))
@@ -51,7 +63,8 @@ export class Peer {
     });
     const peer = new Peer(child);
     const ready = await Promise.race([peer.#answer(), failed]);
-    return { peer, torch: String(ready.torch), memoryFormat: String(ready.memoryFormat) };
+    const { torch, memoryFormat, mode } = ready as unknown as PeerVariant;
+    return { peer, torch, memoryFormat, mode };
   }
 
   /** Milliseconds of each of `steps` training steps. */
@@ -71,8 +84,10 @@ export class Peer {
 
   async #answer(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#lines.next();
-    if (done)
+    if (done) {
+      await this.#closed;
       throw new SubbitError(`the PyTorch peer ended: ${this.#errors.trim().split('\n').at(-1) ?? 'no message'}`);
+    }
     return JSON.parse(value) as Record<string, unknown>;
   }
 }

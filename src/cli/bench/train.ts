@@ -1,10 +1,11 @@
 /**
- * subbit bench train: the time of one training step, where it goes, and PyTorch's beside it. Random images; peers take turns
- * with ours step by step, because machines drift; medians.
+ * subbit bench train: the time of one training step, where it goes, the time it waits for input, and PyTorch's beside it. Random
+ * images; peers take turns with ours step by step, because machines drift; medians.
  */
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
 import type { Backend } from '../../core/backend.js';
+import type { Batch } from '../../data/loader.js';
 import { presets } from '../../nn/models/index.js';
 import { defineNetwork } from '../../nn/network.js';
 import type { ProductChoice } from '../../passes/low-bit-products.js';
@@ -12,13 +13,13 @@ import type { Compute } from '../../train/compute.js';
 import { TrainingSession } from '../../train/session.js';
 import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
-import { Philox } from '../../util/philox.js';
 import { addBackendOptions, type BackendOptions, integer } from '../command.js';
 import { addComputeOption, type ComputeOption, computeOf } from '../compute-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
-import { Peer } from './peer.js';
+import { Peer, type PeerVariant } from './peer.js';
 import { median } from './timing.js';
+import { BenchInput } from './train-input.js';
 
 interface BenchTrainOptions extends NetworkOptions, BackendOptions, ComputeOption {
   readonly batch?: number;
@@ -43,29 +44,31 @@ export function registerBenchTrain(bench: Parser): void {
   addComputeOption(addBackendOptions(addNetworkOptions(parser))).action(benchTrain);
 }
 
-interface PeerResult {
+interface PeerResult extends PeerVariant {
   readonly stepMilliseconds: number;
+  /** Far apart when other programs take cores from PyTorch's threads, which wait for each other. */
+  readonly spread: { readonly min: number; readonly max: number };
   /** Peer time / our time. */
   readonly ratio: number;
   readonly peakMemoryBytes: number;
-  readonly torch: string;
-  readonly memoryFormat: string;
 }
 
 async function benchTrain(presetName: string, options: BenchTrainOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
-  const residentBefore = process.memoryUsage().rss;
   const preset = lookUp(presets, presetName, 'preset');
   const wantsPeer = requirePeers(options.peers);
   const batch = options.batch ?? preset.training.batch;
   const classes = Array.from({ length: 10 }, (_, i) => String(i));
   const choices = networkChoices(options);
+  const input = await BenchInput.open(preset.input, { batch, classes: classes.length });
+  const residentBefore = process.memoryUsage().rss;
   const network = defineNetwork({ preset: preset.name, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const { optimizer } = preset.training;
   const compute = computeOf(options, backend);
   const session = new TrainingSession(backend, network, { batch, seed: 1, optimizer, compute });
-  const step = prepareStep(session, network.input, batch);
+  const step = stepOf(session);
+  const inputWaitMilliseconds = await input.measureWait(step, options.steps);
   const peers = wantsPeer ? await startPeers(preset.name, choices.width, options, batch, backend.threads) : {};
 
   const ours: number[] = [];
@@ -73,11 +76,12 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
   const parts = new Map<string, number[]>();
   const progress = createProgress();
   progress.start('timing', options.steps);
-  for (let i = 0; i < warmupSteps; i++) step();
+  for (let i = 0; i < warmupSteps; i++) step(await input.next());
   for (const { peer } of Object.values(peers)) await peer.run(warmupSteps);
   for (let i = 0; i < options.steps; i++) {
+    const images = await input.next();
     const started = performance.now();
-    step();
+    step(images);
     ours.push(performance.now() - started);
     for (const [part, milliseconds] of timeParts(session)) parts.set(part, [...(parts.get(part) ?? []), milliseconds]);
     for (const [name, { peer }] of Object.entries(peers))
@@ -88,15 +92,16 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
 
   const stepMilliseconds = median(ours);
   const peerResults: Record<string, PeerResult> = {};
-  for (const [name, { peer, torch, memoryFormat }] of Object.entries(peers)) {
-    const milliseconds = median(theirs[name]!);
+  for (const [name, { peer, ...variant }] of Object.entries(peers)) {
+    const times = theirs[name]!;
+    const milliseconds = median(times);
     const peakMemoryBytes = await peer.peakMemoryBytes();
     peerResults[name] = {
       stepMilliseconds: milliseconds,
+      spread: { min: Math.min(...times), max: Math.max(...times) },
       ratio: milliseconds / stepMilliseconds,
       peakMemoryBytes,
-      torch,
-      memoryFormat,
+      ...variant,
     };
     peer.stop();
   }
@@ -111,6 +116,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     stepMilliseconds,
     spread: { min: Math.min(...ours), max: Math.max(...ours) },
     imagesPerSecond: (1000 * batch) / stepMilliseconds,
+    inputWaitMilliseconds,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024 - residentBefore,
     parts: [...parts]
       .map(([name, times]) => ({ name, milliseconds: median(times) }))
@@ -118,6 +124,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     products: session.products,
     peers: peerResults,
   };
+  await input.close();
   closeAll(session, backend);
   output.result(result, () => formatResult(result));
 }
@@ -128,18 +135,9 @@ function requirePeers(names: string | undefined): boolean {
   return true;
 }
 
-/** Random images and labels in the plan's inputs, and a function that trains on them once. */
-function prepareStep(
-  session: TrainingSession,
-  input: { height: number; width: number; channels: number },
-  batch: number,
-): () => number {
-  const random = new Philox(1, 'bench');
-  const images = new Uint8Array(batch * input.height * input.width * input.channels);
-  for (let i = 0; i < images.length; i++) images[i] = random.nextInt(256);
-  const labels = Int32Array.from({ length: batch }, () => random.nextInt(10));
+function stepOf(session: TrainingSession): (batch: Batch) => number {
   let done = 0;
-  return () => session.step(images, labels, { step: done++, learningRate: 1e-3 });
+  return ({ images, labels }) => session.step(images, labels, { step: done++, learningRate: 1e-3 });
 }
 
 /** Milliseconds by op of one more step, call by call. */
@@ -176,6 +174,7 @@ function formatResult(result: {
   readonly bits: string;
   readonly stepMilliseconds: number;
   readonly imagesPerSecond: number;
+  readonly inputWaitMilliseconds: number;
   readonly peakMemoryBytes: number;
   readonly backend: string;
   readonly isa: string;
@@ -187,7 +186,8 @@ function formatResult(result: {
 }): string {
   const lines = [
     `${result.preset} ${result.bits} on ${result.backend} (${result.isa}, ${result.threads} threads, ${result.compute}): ` +
-      `${result.stepMilliseconds.toFixed(1)} ms per step, ${Math.round(result.imagesPerSecond)} images/s, ${formatBytes(result.peakMemoryBytes)}`,
+      `${result.stepMilliseconds.toFixed(1)} ms per step, ${Math.round(result.imagesPerSecond)} images/s, ${formatBytes(result.peakMemoryBytes)}; ` +
+      `${result.inputWaitMilliseconds.toFixed(2)} ms more waiting for input`,
     formatTable(
       ['part', 'ms'],
       result.parts.map(({ name, milliseconds }) => [name, milliseconds.toFixed(2)]),
@@ -203,7 +203,7 @@ function formatResult(result: {
   }
   for (const [name, peer] of Object.entries(result.peers)) {
     lines.push(
-      `${name} ${peer.torch} (${peer.memoryFormat}): ${peer.stepMilliseconds.toFixed(1)} ms, ${peer.ratio.toFixed(2)}x ours`,
+      `${name} ${peer.torch} (${peer.memoryFormat}, ${peer.mode}): ${peer.stepMilliseconds.toFixed(1)} ms (${peer.spread.min.toFixed(1)} to ${peer.spread.max.toFixed(1)}), ${peer.ratio.toFixed(2)}x ours`,
     );
   }
   return lines.join('\n');

@@ -37,6 +37,7 @@ interface TrainCommandOptions extends NetworkOptions, BackendOptions, ComputeOpt
   readonly resume?: string | true;
   readonly force?: boolean;
   readonly checkpointEvery: number;
+  readonly diagnostics?: number;
   readonly json?: boolean;
 }
 
@@ -71,13 +72,26 @@ export const trainCommand: CliCommand = {
         integer('--checkpoint-every', 1),
         500,
       )
+      .option(
+        '--diagnostics <steps>',
+        "write each layer's gradient bias and variance, saturation, sign flips and used levels to metrics.jsonl every so many steps",
+        integer('--diagnostics', 1),
+      )
       .option('--json', 'print one JSON object when done');
     addComputeOption(addBackendOptions(addNetworkOptions(parser))).action(trainOrResume);
   },
 };
 
 /** Options that do not change what a run computes, and so may differ when it goes on. */
-const resumeOptions: ReadonlySet<string> = new Set(['resume', 'out', 'backend', 'threads', 'checkpointEvery', 'json']);
+const resumeOptions: ReadonlySet<string> = new Set([
+  'resume',
+  'out',
+  'backend',
+  'threads',
+  'checkpointEvery',
+  'diagnostics',
+  'json',
+]);
 
 async function trainOrResume(preset: string | undefined, options: TrainCommandOptions, parser: Parser): Promise<void> {
   const output = createOutput(options.json ?? false);
@@ -224,6 +238,7 @@ async function runTraining(running: Running): Promise<void> {
     const events = train({
       ...running,
       checkpointEvery: options.checkpointEvery,
+      ...(options.diagnostics === undefined ? {} : { diagnosticsEvery: options.diagnostics }),
       signal: interrupt.signal,
       onNotice: output.note,
     });
@@ -278,6 +293,8 @@ async function consume(
         const left = formatDuration(perStep * (totalSteps - event.step));
         const speed = Math.round(event.imagesPerSecond);
         progress.update(inEpoch, `loss ${lossAverage.toFixed(3)}${accuracy}, ${speed} images/s, ${left} left`);
+      } else if (event.type === 'diagnostics') {
+        metrics.append(event);
       } else if (event.type === 'epoch') {
         metrics.append(event);
         progress.stop();
