@@ -1,3 +1,4 @@
+// build: fp-contract=fast
 /**
  * The filter's gradient by dot products of bytes; filter-gradient.ts has the idea and the layouts.
  *
@@ -42,10 +43,10 @@ void AddSamples(const GradientLayout& layout, const int32_t* offsets, uint8_t* b
   tile.sumFactor = layout.needsSums() ? 256 - layout.p.dyMax : 0;
   tile.factor = layout.p.factor;
   tile.stride = to.stride;
-  const int panels = CeilDiv(layout.blocks, kTileBlocks);
+  const int panels = CeilDiv(layout.blocks, TileBlocks(layout.quads));
   for (int panel = 0; panel < panels; ++panel) {
     const Range blocks = PartOf(panel, panels, layout.blocks);
-    const int tileRows = TileRows(blocks.size());
+    const int tileRows = TileRows(layout.quads, blocks.size());
     const int group = Max(1, kGroupBytes / static_cast<int>(tile.blockBytes * blocks.size()));
     for (int n = 0; n < samples; n += group) {
       tile.samples = Min(group, samples - n);
@@ -70,16 +71,17 @@ void AddSamples(const GradientLayout& layout, const int32_t* offsets, uint8_t* b
 void Conv2dFilterGradientDot(const Conv2dFilterGradientDotParams& p, const Conv2dFilterGradientDotBuffers& b, Pool& pool) {
   const GradientLayout layout = MakeGradientLayout(p);
   uint8_t* block = b.scratch.u8();
-  int32_t* offsets = reinterpret_cast<int32_t*>(block + p.samplesPerBlock * layout.sampleBytes);
+  uint8_t* lists = block + p.samplesPerBlock * layout.sampleBytes;
+  Step* list = reinterpret_cast<Step*>(lists);
+  int32_t* offsets = reinterpret_cast<int32_t*>(lists + p.listBytes);
+  int32_t* starts = offsets + layout.rows;
+  float* padded = reinterpret_cast<float*>(starts + p.kernelWidth + 1);
   ListOffsets(layout, offsets);
-  int32_t* sources = offsets + layout.rows;
-  ListSources(layout, sources);
+  const Steps steps = {starts, list};
+  ListSteps(layout, static_cast<int32_t*>(pool.Scratch(0, p.planeBytes * sizeof(int32_t))), steps);
   const bool isWhole = p.outChannels % kGradientBlock == 0;
   Destination to = {b.dFilter.f32(), p.outChannels};
-  if (!isWhole) {
-    const ptrdiff_t channels = static_cast<ptrdiff_t>(layout.blocks) * kGradientBlock;
-    to = {reinterpret_cast<float*>(sources + static_cast<ptrdiff_t>(p.kernelWidth) * p.planeBytes), channels};
-  }
+  if (!isWhole) to = {padded, static_cast<ptrdiff_t>(layout.blocks) * kGradientBlock};
 
   const ptrdiff_t xBytes = static_cast<ptrdiff_t>(p.height) * p.width * p.inChannels;
   const ptrdiff_t dyBytes = static_cast<ptrdiff_t>(layout.pixels) * p.outChannels;
@@ -94,10 +96,13 @@ void Conv2dFilterGradientDot(const Conv2dFilterGradientDotParams& p, const Conv2
       const ptrdiff_t n = first + sample;
       if (part < 0) return PackGradient(layout, b.dy.u8() + n * dyBytes, layout.gradientOf(block, sample));
       const Range channels = {part * kChannelsPerPart, Min((part + 1) * kChannelsPerPart, p.inChannels)};
-      uint8_t* images = static_cast<uint8_t*>(pool.Scratch(thread, channels.size() * ImageStride(layout)));
-      PackImage(layout, sources, b.x.u8() + n * xBytes, channels, images, layout.imageOf(block, sample));
+      const uint8_t* x = b.x.u8() + n * xBytes;
+      const size_t imageBytes = channels.size() * ImageStride(layout);
+      const size_t lineBytes = 16 * sizeof(int32_t) * p.height;
+      void* scratch = pool.Scratch(thread, imageBytes > lineBytes ? imageBytes : lineBytes);
+      PackImage(layout, steps, x, channels, static_cast<uint8_t*>(scratch), layout.imageOf(block, sample));
       if (layout.needsSums()) {
-        SumRows(layout, layout.imageOf(block, sample), channels, layout.sumsOf(block, sample));
+        SumRows(layout, x, channels, static_cast<int32_t*>(scratch), layout.sumsOf(block, sample));
       }
     });
     pool.Run(tasks, [&](int task, int) {

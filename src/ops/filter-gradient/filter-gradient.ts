@@ -55,6 +55,8 @@ export const conv2dFilterGradientDot = defineOp({
     imageBytes: 'i32',
     sumBytes: 'i32',
     samplesPerBlock: 'i32',
+    /** Of the list of where the bytes of planes come from. */
+    listBytes: 'i32',
   },
   pack([x, dy], attributes) {
     const convolution = geometryOf(x!.shape, filterShape(x!, dy!, attributes), attributes, stepOf(x!) * stepOf(dy!));
@@ -65,12 +67,15 @@ export const conv2dFilterGradientDot = defineOp({
     const operands = { x: operandOf(x!), dy: operandOf(dy!), xBits: bitsOf(xMax), dyBits: bitsOf(dyMax), dyMax };
     return { ...convolution, ...operands, ...layout, samplesPerBlock };
   },
-  /** A block of samples; where rows begin; where the bytes of planes come from (AVX-512); dFilter with whole registers of channels where its are not. */
+  /**
+   * A block of samples; where the bytes of planes come from (AVX-512); where rows begin; dFilter in whole blocks of channels, unless it
+   * is so itself.
+   */
   scratchBytes(p) {
     const rows = p.kernelHeight * p.kernelWidth * p.inChannels;
-    const sources = p.kernelWidth * p.planeBytes;
     const padded = p.outChannels % channelsPerBlock === 0 ? 0 : rows * roundUp(p.outChannels, channelsPerBlock);
-    return p.samplesPerBlock * (p.gradientBytes + p.imageBytes + p.sumBytes) + 4 * (rows + sources + padded);
+    const sampleBytes = p.gradientBytes + p.imageBytes + p.sumBytes;
+    return p.samplesPerBlock * sampleBytes + p.listBytes + 4 * (rows + p.kernelWidth + 1 + padded);
   },
   reference({ x, dy, dyScale, dFilter }, p) {
     const counts = { xScaleCount: 0, dyScaleCount: p.batch, exactTerms: 0, blocks: 1 };
@@ -114,8 +119,10 @@ function filterShape(x: TensorType, dy: TensorType, attributes: Conv2dFilterGrad
 
 const channelsPerBlock = 16;
 const lineBytes = 64;
+/** Of a step of pack-gradient.h. */
+const stepBytes = 128;
 /** Packed samples that are computed at once: so many stay in the second-level cache. */
-const blockBytes = 768 << 10;
+const blockBytes = 1 << 20;
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
 const bitsOf = (max: number): number => Math.ceil(Math.log2(max + 1));
@@ -135,7 +142,15 @@ function layoutOf(p: Geometry, dyMax: number) {
     gradientBytes: roundUp(quads * 4 * roundUp(p.outChannels, channelsPerBlock), lineBytes),
     imageBytes: p.kernelWidth * p.inChannels * planeBytes,
     sumBytes: dyMax < 128 ? 0 : roundUp((4 * filterElements(p)) / p.outChannels, lineBytes),
+    listBytes: p.kernelWidth * (planeBytes / lineBytes) * largestSteps(p) * stepBytes,
   };
+}
+
+/** How many ranges of 128 bytes of an image the 64 bytes of a plane's line come from, at most. */
+function largestSteps({ height, width, outWidth, stride }: Geometry): number {
+  const rows = Math.floor((lineBytes - 2) / outWidth) + 2;
+  const reach = (Math.min(lineBytes, outWidth) - 1) * stride;
+  return Math.min(rows * (Math.floor(reach / 128) + 1), Math.ceil((height * width) / 128));
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

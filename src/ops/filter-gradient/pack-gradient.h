@@ -3,7 +3,7 @@
  * one run of bytes per channel, the gradient to four pixels side by side.
  *
  * A plane under a filter column is the channel's image with some columns, rows and zeros: bytes from known places, the same for
- * every channel and sample. With AVX-512 `sources` lists the places, and two loads and a permutation fetch 64 bytes.
+ * every channel and sample. With AVX-512 they are listed once, and two loads and a permutation fetch 64 of them.
  */
 #pragma once
 #include "gradient-layout.h"
@@ -19,44 +19,76 @@ inline Bytes16 InterleaveHigh(Bytes16 a, Bytes16 b) {
   return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-/** `count` bytes, zeros behind. */
+/** At most 16 bytes, zeros behind. */
 inline Bytes16 LoadPart(const uint8_t* from, int count) {
-  Bytes16 value = {};
-  for (int i = 0; i < count; ++i) value[i] = from[i];
-  return value;
+  if (count == 16) return LoadAs<Bytes16>(from);
+  uint8_t bytes[16] = {};
+  for (int i = 0; i < count; ++i) bytes[i] = from[i];
+  return LoadAs<Bytes16>(bytes);
+}
+
+/** Four pixels of 16 channels, side by side for each channel. */
+inline void StoreQuads(const Bytes16* pixel, uint8_t* out) {
+#if defined(__AVX512VBMI__)
+  __m512i quads = _mm512_castsi128_si512((__m128i)pixel[0]);
+  quads = _mm512_mask_broadcast_i32x4(quads, 0x00f0, (__m128i)pixel[1]);
+  quads = _mm512_mask_broadcast_i32x4(quads, 0x0f00, (__m128i)pixel[2]);
+  quads = _mm512_mask_broadcast_i32x4(quads, 0xf000, (__m128i)pixel[3]);
+  alignas(64) static constexpr uint8_t kOrder[64] = {
+      0, 16, 32, 48, 1, 17, 33, 49, 2,  18, 34, 50, 3,  19, 35, 51, 4,  20, 36, 52, 5,  21, 37, 53, 6,  22, 38, 54, 7,  23, 39, 55,
+      8, 24, 40, 56, 9, 25, 41, 57, 10, 26, 42, 58, 11, 27, 43, 59, 12, 28, 44, 60, 13, 29, 45, 61, 14, 30, 46, 62, 15, 31, 47, 63};
+  _mm512_storeu_si512(out, _mm512_maskz_permutexvar_epi8(~__mmask64{0}, _mm512_load_si512(kOrder), quads));
+#else
+  const Bytes16 low02 = InterleaveLow(pixel[0], pixel[2]), high02 = InterleaveHigh(pixel[0], pixel[2]);
+  const Bytes16 low13 = InterleaveLow(pixel[1], pixel[3]), high13 = InterleaveHigh(pixel[1], pixel[3]);
+  StoreAs(out, InterleaveLow(low02, low13));
+  StoreAs(out + 16, InterleaveHigh(low02, low13));
+  StoreAs(out + 32, InterleaveLow(high02, high13));
+  StoreAs(out + 48, InterleaveHigh(high02, high13));
+#endif
+}
+
+/** Levels as signed bytes: 2q - max, or q - 128, in arithmetic modulo 256. */
+template <bool kIsWhole>
+inline Bytes16 SignedBytes(Bytes16 levels, uint8_t max) {
+  if constexpr (kIsWhole) return levels + levels - max;
+  return levels ^ uint8_t{128};
 }
 
 /** One sample of dy: [k / 16][i / 4][16][4]. */
-inline void PackGradient(const GradientLayout& layout, const uint8_t* dy, uint8_t* out) {
+template <bool kIsWhole>
+void PackGradientAs(const GradientLayout& layout, const uint8_t* dy, uint8_t* out) {
   const int channels = layout.p.outChannels;
   const int pixels = layout.pixels;
   const int quads = layout.quads;
-  // 2q - max, or q - 128 in arithmetic modulo 256.
-  const bool isWhole = !layout.needsSums();
-  const uint8_t factor = isWhole ? 2 : 1;
-  const uint8_t offset = isWhole ? layout.p.dyMax : 128;
-  for (int quad = 0; quad < quads; ++quad) {
-    for (int block = 0; block < layout.blocks; ++block) {
-      const int count = Min(kGradientBlock, channels - block * kGradientBlock);
-      Bytes16 pixel[4];
+  const uint8_t max = layout.p.dyMax;
+  for (int block = 0; block < layout.blocks; ++block, out += layout.blockBytes()) {
+    const int count = Min(kGradientBlock, channels - block * kGradientBlock);
+    const uint8_t* from = dy + block * kGradientBlock;
+    const int wholeQuads = count == kGradientBlock ? pixels / 4 : 0;
+    Bytes16 pixel[4];
+    for (int quad = 0; quad < wholeQuads; ++quad, from += 4 * static_cast<ptrdiff_t>(channels)) {
+#pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
-        const int i = 4 * quad + j;
-        if (i >= pixels) {
-          pixel[j] = Bytes16{};
-          continue;
-        }
-        const uint8_t* from = dy + static_cast<ptrdiff_t>(i) * channels + block * kGradientBlock;
-        const Bytes16 levels = count == kGradientBlock ? LoadAs<Bytes16>(from) : LoadPart(from, count);
-        pixel[j] = levels * factor - offset;
+        pixel[j] = SignedBytes<kIsWhole>(LoadAs<Bytes16>(from + static_cast<ptrdiff_t>(j) * channels), max);
       }
-      uint8_t* to = out + (static_cast<ptrdiff_t>(block) * quads + quad) * 4 * kGradientBlock;
-      const Bytes16 low02 = InterleaveLow(pixel[0], pixel[2]), high02 = InterleaveHigh(pixel[0], pixel[2]);
-      const Bytes16 low13 = InterleaveLow(pixel[1], pixel[3]), high13 = InterleaveHigh(pixel[1], pixel[3]);
-      StoreAs(to, InterleaveLow(low02, low13));
-      StoreAs(to + 16, InterleaveHigh(low02, low13));
-      StoreAs(to + 32, InterleaveLow(high02, high13));
-      StoreAs(to + 48, InterleaveHigh(high02, high13));
+      StoreQuads(pixel, out + quad * 4 * kGradientBlock);
     }
+    for (int quad = wholeQuads; quad < quads; ++quad) {
+      for (int j = 0; j < 4; ++j, from += channels) {
+        const bool isInside = 4 * quad + j < pixels;
+        pixel[j] = isInside ? SignedBytes<kIsWhole>(LoadPart(from, count), max) : Bytes16{};
+      }
+      StoreQuads(pixel, out + quad * 4 * kGradientBlock);
+    }
+  }
+}
+
+inline void PackGradient(const GradientLayout& layout, const uint8_t* dy, uint8_t* out) {
+  if (layout.needsSums()) {
+    PackGradientAs<false>(layout, dy, out);
+  } else {
+    PackGradientAs<true>(layout, dy, out);
   }
 }
 
@@ -69,20 +101,60 @@ inline ptrdiff_t ImageStride(const GradientLayout& layout) {
   return (static_cast<ptrdiff_t>(layout.p.height) * layout.p.width + kImageSlack) / 16 * 16;
 }
 
-/** Transposes 16 rows of 16 bytes. */
-inline void Transpose16(Bytes16* v) {
-  Bytes16 w[16];
+/** Transposes matrices of 16 x 16 bytes side by side: row i of each lies in 16 bytes of v[i]. */
+template <class V, class Low, class High>
+inline void Transpose16(V* v, const Low& low, const High& high) {
+  V w[16];
 #pragma GCC unroll 4
   for (int stage = 0; stage < 4; ++stage) {
-#pragma GCC unroll 16
+#pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
-      w[2 * i] = InterleaveLow(v[i], v[i + 8]);
-      w[2 * i + 1] = InterleaveHigh(v[i], v[i + 8]);
+      w[2 * i] = low(v[i], v[i + 8]);
+      w[2 * i + 1] = high(v[i], v[i + 8]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) v[i] = w[i];
   }
 }
+
+/** 16 channels of 16 pixels (fewer at the ends, and then zeros). */
+inline void TransposePixels(const uint8_t* from, int pixelBytes, int channels, int pixels, uint8_t* to, ptrdiff_t stride) {
+  Bytes16 v[16];
+  if (channels == 16 && pixels >= 16) {
+#pragma GCC unroll 16
+    for (int j = 0; j < 16; ++j) v[j] = LoadAs<Bytes16>(from + static_cast<ptrdiff_t>(j) * pixelBytes);
+  } else {
+    for (int j = 0; j < 16; ++j) {
+      v[j] = j < pixels ? LoadPart(from + static_cast<ptrdiff_t>(j) * pixelBytes, channels) : Bytes16{};
+    }
+  }
+  Transpose16(v, InterleaveLow, InterleaveHigh);
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j) {
+    if (j < channels) StoreAs(to + j * stride, v[j]);
+  }
+}
+
+#if defined(__AVX512BW__)
+/** 16 channels of 64 pixels. */
+inline void TransposePixels64(const uint8_t* from, int pixelBytes, uint8_t* to, ptrdiff_t stride) {
+  const auto load = [=](int pixel) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + static_cast<ptrdiff_t>(pixel) * pixelBytes));
+  };
+  __m512i v[16];
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j) {
+    v[j] = _mm512_castsi128_si512(load(j));
+    v[j] = _mm512_mask_broadcast_i32x4(v[j], 0x00f0, load(j + 16));
+    v[j] = _mm512_mask_broadcast_i32x4(v[j], 0x0f00, load(j + 32));
+    v[j] = _mm512_mask_broadcast_i32x4(v[j], 0xf000, load(j + 48));
+  }
+  Transpose16(v, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi8(a, b); },
+              [](__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); });
+#pragma GCC unroll 16
+  for (int j = 0; j < 16; ++j) _mm512_storeu_si512(to + j * stride, v[j]);
+}
+#endif
 
 /** Some channels of a sample of x, one after the other: [c][ImageStride]. */
 inline void TransposeImage(const GradientLayout& layout, const uint8_t* x, Range channels, uint8_t* out) {
@@ -91,23 +163,16 @@ inline void TransposeImage(const GradientLayout& layout, const uint8_t* x, Range
   const ptrdiff_t stride = ImageStride(layout);
   for (int c = channels.first; c < channels.end; c += 16) {
     const int count = Min(16, channels.end - c);
+    const uint8_t* from = x + c;
     uint8_t* to = out + (c - channels.first) * stride;
-    for (int i = 0; i < pixels; i += 16) {
-      const uint8_t* from = x + static_cast<ptrdiff_t>(i) * all + c;
-      Bytes16 v[16];
-      if (count == 16 && i + 16 <= pixels) {
-#pragma GCC unroll 16
-        for (int j = 0; j < 16; ++j) v[j] = LoadAs<Bytes16>(from + static_cast<ptrdiff_t>(j) * all);
-      } else {
-        for (int j = 0; j < 16; ++j) {
-          v[j] = i + j < pixels ? LoadPart(from + static_cast<ptrdiff_t>(j) * all, count) : Bytes16{};
-        }
-      }
-      Transpose16(v);
-#pragma GCC unroll 16
-      for (int j = 0; j < 16; ++j) {
-        if (j < count) StoreAs(to + j * stride + i, v[j]);
-      }
+    int i = 0;
+#if defined(__AVX512BW__)
+    if (count == 16) {
+      for (; i + 64 <= pixels; i += 64) TransposePixels64(from + static_cast<ptrdiff_t>(i) * all, all, to + i, stride);
+    }
+#endif
+    for (; i < pixels; i += 16) {
+      TransposePixels(from + static_cast<ptrdiff_t>(i) * all, all, count, pixels - i, to + i, stride);
     }
   }
 }
@@ -134,113 +199,173 @@ void ForPlaneRows(const GradientLayout& layout, int kw, const Body& body) {
 #if defined(__AVX512VBMI__)
 inline constexpr int kChunk = 64;
 
-/** Where the bytes of the planes under each filter column come from: [kw][planeBytes]; -1: a zero. */
-inline void ListSources(const GradientLayout& layout, int32_t* sources) {
-  const int length = layout.p.planeBytes;
+/** Bytes of a plane's chunk that come from 128 neighbouring bytes of the image. */
+struct Step {
+  uint8_t places[kChunk];
+  uint64_t taken;
+  int32_t from;
+  int32_t to;
+  /** The others become zeros; a later step of the chunk leaves them. */
+  int32_t isFirst;
+  int32_t unused[11];
+};
+
+/** The steps of all filter columns: those of kw are list[starts[kw]] .. list[starts[kw + 1] - 1]. */
+struct Steps {
+  int32_t* starts;
+  Step* list;
+};
+
+/** Steps for a chunk whose bytes come from `sources`; -1: a zero. */
+inline Step* AddSteps(const int32_t* sources, int to, Step* step) {
+  uint64_t wanted = 0;
+  for (int i = 0; i < kChunk; ++i) wanted |= static_cast<uint64_t>(sources[i] >= 0) << i;
+  int isFirst = 1;
+  do {
+    int from = wanted == 0 ? 0 : sources[__builtin_ctzll(wanted)];
+    for (int i = 0; i < kChunk; ++i) {
+      if (wanted >> i & 1) from = Min(from, sources[i]);
+    }
+    *step = {{}, 0, from, to, isFirst, {}};
+    for (int i = 0; i < kChunk; ++i) {
+      if (!(wanted >> i & 1) || sources[i] - from >= 2 * kChunk) continue;
+      step->places[i] = sources[i] - from;
+      step->taken |= uint64_t{1} << i;
+    }
+    wanted &= ~step->taken;
+    isFirst = 0;
+    ++step;
+  } while (wanted != 0);
+  return step;
+}
+
+/** `sources` is scratch for a plane's bytes. */
+inline void ListSteps(const GradientLayout& layout, int32_t* sources, const Steps& steps) {
   const int stride = layout.p.stride;
-  for (int kw = 0; kw < layout.p.kernelWidth; ++kw, sources += length) {
-    for (int i = 0; i < length; ++i) sources[i] = -1;
+  Step* step = steps.list;
+  for (int kw = 0; kw < layout.p.kernelWidth; ++kw) {
+    steps.starts[kw] = static_cast<int32_t>(step - steps.list);
+    for (int i = 0; i < layout.p.planeBytes; ++i) sources[i] = -1;
     ForPlaneRows(layout, kw, [&](int place, Range inside, int source) {
       for (int i = inside.first; i < inside.end; ++i) sources[place + i] = source + i * stride;
     });
+    for (int i = 0; i < layout.p.planeBytes; i += kChunk) step = AddSteps(sources + i, i, step);
   }
-}
-
-/** 64 bytes of each of some planes; `sources` says where from. */
-inline void FillChunk(const int32_t* sources, const uint8_t* images, ptrdiff_t imageStride, int planes, uint8_t* out,
-                      ptrdiff_t planeBytes) {
-  __m512i from[4];
-  __mmask64 wanted = 0;
-  for (int i = 0; i < 4; ++i) {
-    from[i] = _mm512_loadu_si512(sources + 16 * i);
-    wanted |= static_cast<__mmask64>(_mm512_cmpge_epi32_mask(from[i], _mm512_setzero_si512())) << 16 * i;
-  }
-  bool isFirst = true;
-  do {
-    // Of the bytes that are still missing those within 128 of the lowest.
-    __m512i lowest = _mm512_set1_epi32(-1);
-    for (int i = 0; i < 4; ++i) {
-      lowest = _mm512_mask_min_epu32(lowest, static_cast<__mmask16>(wanted >> 16 * i), lowest, from[i]);
-    }
-    const uint32_t low = wanted == 0 ? 0 : _mm512_reduce_min_epu32(lowest);
-    __mmask64 taken = 0;
-    alignas(64) uint8_t places[kChunk];
-    for (int i = 0; i < 4; ++i) {
-      const __m512i place = _mm512_sub_epi32(from[i], _mm512_set1_epi32(static_cast<int>(low)));
-      taken |= static_cast<__mmask64>(_mm512_cmplt_epu32_mask(place, _mm512_set1_epi32(2 * kChunk))) << 16 * i;
-      _mm_store_si128(reinterpret_cast<__m128i*>(places + 16 * i), _mm512_cvtepi32_epi8(place));
-    }
-    taken &= wanted;
-    const __m512i index = _mm512_load_si512(places);
-    const uint8_t* image = images + low;
-    uint8_t* to = out;
-    for (int plane = 0; plane < planes; ++plane, image += imageStride, to += planeBytes) {
-      const __m512i bytes =
-          _mm512_maskz_permutex2var_epi8(taken, _mm512_loadu_si512(image), index, _mm512_loadu_si512(image + kChunk));
-      if (isFirst) {
-        _mm512_storeu_si512(to, bytes);
-      } else {
-        _mm512_mask_storeu_epi8(to, taken, bytes);
-      }
-    }
-    wanted &= ~taken;
-    isFirst = false;
-  } while (wanted != 0);
+  steps.starts[layout.p.kernelWidth] = static_cast<int32_t>(step - steps.list);
 }
 
 /** The planes of some channels under one filter column. */
-inline void FillPlanes(const GradientLayout& layout, const int32_t* sources, int kw, const uint8_t* images, int planes,
+inline void FillPlanes(const GradientLayout& layout, const Steps& steps, int kw, const uint8_t* images, int planes,
                        uint8_t* out) {
-  const int planeBytes = layout.p.planeBytes;
-  const int32_t* from = sources + static_cast<ptrdiff_t>(kw) * planeBytes;
-  for (int i = 0; i < planeBytes; i += kChunk) {
-    FillChunk(from + i, images, ImageStride(layout), planes, out + i, planeBytes);
+  const ptrdiff_t imageStride = ImageStride(layout);
+  const ptrdiff_t planeBytes = layout.p.planeBytes;
+  const Step* end = steps.list + steps.starts[kw + 1];
+  for (const Step* step = steps.list + steps.starts[kw]; step < end; ++step) {
+    const __mmask64 taken = step->taken;
+    const __mmask64 stored = step->isFirst ? ~__mmask64{0} : taken;
+    const __m512i places = _mm512_loadu_si512(step->places);
+    const uint8_t* image = images + step->from;
+    uint8_t* to = out + step->to;
+    for (int plane = 0; plane < planes; ++plane, image += imageStride, to += planeBytes) {
+      const __m512i low = _mm512_loadu_si512(image);
+      const __m512i high = _mm512_loadu_si512(image + kChunk);
+      _mm512_mask_storeu_epi8(to, stored, _mm512_maskz_permutex2var_epi8(taken, low, places, high));
+    }
   }
 }
 #else
-inline void ListSources(const GradientLayout&, int32_t*) {}
+struct Step;
+struct Steps {
+  int32_t* starts;
+  Step* list;
+};
 
-inline void FillPlanes(const GradientLayout& layout, const int32_t*, int kw, const uint8_t* images, int planes,
-                       uint8_t* out) {
-  const int stride = layout.p.stride;
+inline void ListSteps(const GradientLayout&, int32_t*, const Steps&) {}
+
+/** 16 bytes from every stride-th place; reads up to 16 * stride. */
+template <int kStride>
+Bytes16 LoadStrided(const uint8_t* from) {
+  if constexpr (kStride == 1) return LoadAs<Bytes16>(from);
+  const Bytes16 low = LoadAs<Bytes16>(from);
+  const Bytes16 high = LoadAs<Bytes16>(from + 16);
+  return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
+/**
+ * A plane from the transposed image of its channel. Rows are written in order, 16 bytes at a time: what a row writes too much the next
+ * one corrects. kStride 0 is any other stride.
+ */
+template <int kStride>
+void FillPlane(const GradientLayout& layout, int kw, const uint8_t* image, uint8_t* out) {
   const int width = layout.p.outWidth;
-  const ptrdiff_t planeBytes = layout.p.planeBytes;
-  const ptrdiff_t imageStride = ImageStride(layout);
-  const int filled = layout.sections * layout.sectionRows * width;
-  for (int plane = 0; plane < planes; ++plane, images += imageStride, out += planeBytes) {
-    const uint8_t* __restrict image = images;
-    uint8_t* __restrict to = out;
-    ForPlaneRows(layout, kw, [=](int place, Range inside, int source) {
-      uint8_t* __restrict row = to + place;
-      for (int i = 0; i < inside.first; ++i) row[i] = 0;
-      if (stride == 1) {
-        for (int i = inside.first; i < inside.end; ++i) row[i] = image[source + i];
-      } else {
-        for (int i = inside.first; i < inside.end; ++i) row[i] = image[source + i * stride];
+  const int stride = layout.p.stride;
+  const int end = layout.p.planeBytes;
+  const auto clear = [=](int first, int last) {
+    for (; first < last && first + 16 <= end; first += 16) StoreAs(out + first, Bytes16{});
+    for (; first < last; ++first) out[first] = 0;
+  };
+  ForPlaneRows(layout, kw, [=](int place, Range inside, int source) {
+    clear(place, place + inside.first);
+    int i = inside.first;
+    if constexpr (kStride != 0) {
+      for (; i < inside.end && place + i + 16 <= end; i += 16) {
+        StoreAs(out + place + i, LoadStrided<kStride>(image + source + i * kStride));
       }
-      for (int i = inside.end; i < width; ++i) row[i] = 0;
-    });
-    for (ptrdiff_t i = filled; i < planeBytes; ++i) to[i] = 0;
+    }
+    for (; i < inside.end; ++i) out[place + i] = image[source + i * stride];
+    clear(place + inside.end, place + width);
+  });
+  clear(layout.sections * layout.sectionRows * width, end);
+}
+
+inline void FillPlanes(const GradientLayout& layout, const Steps&, int kw, const uint8_t* images, int planes,
+                       uint8_t* out) {
+  const auto fill = layout.p.stride == 1 ? FillPlane<1> : layout.p.stride == 2 ? FillPlane<2> : FillPlane<0>;
+  for (int plane = 0; plane < planes; ++plane, images += ImageStride(layout), out += layout.p.planeBytes) {
+    fill(layout, kw, images, out);
   }
 }
 #endif
 
 /** The planes of some channels of a sample; `images` is scratch for them transposed. */
-inline void PackImage(const GradientLayout& layout, const int32_t* sources, const uint8_t* x, Range channels,
-                      uint8_t* images, uint8_t* out) {
+inline void PackImage(const GradientLayout& layout, const Steps& steps, const uint8_t* x, Range channels, uint8_t* images,
+                      uint8_t* out) {
   TransposeImage(layout, x, channels, images);
   for (int kw = 0; kw < layout.p.kernelWidth; ++kw) {
-    FillPlanes(layout, sources, kw, images, channels.size(), out + layout.planeOffset(kw, channels.first));
+    FillPlanes(layout, steps, kw, images, channels.size(), out + layout.planeOffset(kw, channels.first));
   }
 }
 
-/** What the rows of some channels add up to. */
-inline void SumRows(const GradientLayout& layout, const uint8_t* image, Range channels, int32_t* sums) {
-  const int taps = layout.p.kernelHeight * layout.p.kernelWidth;
-  for (int tap = 0; tap < taps; ++tap) {
-    const uint8_t* bytes = image + layout.tapOffset(tap);
-    for (int c = channels.first; c < channels.end; ++c) {
-      sums[tap * layout.p.inChannels + c] = SumOfBytes(bytes + static_cast<ptrdiff_t>(c) * layout.p.planeBytes, layout.pixels);
+typedef int32_t Ints16 __attribute__((vector_size(64)));
+
+/**
+ * What each row of some channels adds up to: sums[tap][channel], from those of the image's lines under a filter column.
+ * `lines` is scratch for 16 integers per line.
+ */
+inline void SumRows(const GradientLayout& layout, const uint8_t* x, Range channels, int32_t* lines, int32_t* sums) {
+  const Conv2dFilterGradientDotParams p = layout.p;
+  for (int c = channels.first; c < channels.end; c += 16) {
+    const int count = Min(16, channels.end - c);
+    for (int kw = 0; kw < p.kernelWidth; ++kw) {
+      const int left = kw * p.dilation - p.padLeft;
+      const Range inside = PositionsInside(left, p.stride, p.outWidth, p.width);
+      for (int h = 0; h < p.height; ++h) {
+        const uint8_t* line = x + (static_cast<ptrdiff_t>(h) * p.width + left) * p.inChannels + c;
+        Ints16 sum = {};
+        for (int i = inside.first; i < inside.end; ++i) {
+          const Bytes16 bytes = LoadPart(line + static_cast<ptrdiff_t>(i) * p.stride * p.inChannels, count);
+          sum += __builtin_convertvector(bytes, Ints16);
+        }
+        StoreAs(lines + 16 * h, sum);
+      }
+      for (int kh = 0; kh < p.kernelHeight; ++kh) {
+        const int top = kh * p.dilation - p.padTop;
+        const Range rows = PositionsInside(top, p.stride, p.outHeight, p.height);
+        Ints16 sum = {};
+        for (int i = rows.first; i < rows.end; ++i) sum += LoadAs<Ints16>(lines + 16 * (top + i * p.stride));
+        int32_t* out = sums + (kh * p.kernelWidth + kw) * p.inChannels + c;
+        for (int i = 0; i < count; ++i) out[i] = sum[i];
+      }
     }
   }
 }
