@@ -93,7 +93,8 @@ struct Workspace {
 };
 
 inline Workspace WorkspaceOf(Pool& pool, int thread, const Windows& w, int rest) {
-  const ptrdiff_t band = CeilDiv(w.LargestBand(), 16) * 16;
+  // Not a multiple of a page apart: processors take loads and stores at one place of two pages for the same, and wait.
+  const ptrdiff_t band = CeilDiv(w.LargestBand(), 16) * 16 + 48;
   const ptrdiff_t windows = w.isPooled ? CeilDiv(w.outWidth * w.channels, 16) * 16 : 0;
   float* memory = static_cast<float*>(pool.Scratch(thread, (3 * band + 4 * windows + rest) * sizeof(float)));
   float* out = memory + 3 * band;

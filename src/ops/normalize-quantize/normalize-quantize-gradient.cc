@@ -15,27 +15,51 @@ inline void SlopeElements(const float* __restrict z, const T* __restrict dy, flo
 }
 
 /** dz of what the activation saw in a band: of the windows' maxima, or of every element. */
-inline void Slopes(const Windows& w, const Band& band, int kind, const Scaled& dy, const float* z, float* dz) {
+SUBBIT_APART void Slopes(const Windows& w, const Band& band, int kind, const Scaled& dy, const float* z, float* dz) {
   const float factor = dy.FactorOf(band.sample);
   const ptrdiff_t first = static_cast<ptrdiff_t>(band.sample) * w.outElements() + band.outFirst;
   dy.With([&](const auto* elements) {
+    FetchAhead(elements + first + band.outCount, band.outCount);
     WithActivation(kind, [&](auto each) { SlopeElements<each.value>(z, elements + first, factor, band.outCount, dz); });
   });
 }
 
-/** Writes each window's dz to the pixel of its maximum, and zero elsewhere. Like the sum that it stands for it makes -0 to 0. */
-inline void Route(const Windows& w, const Band& band, const Workspace& s, float* dz) {
-  const int channels = w.channels;
+/** Channels of one window: dz to the tap of the maximum, zero to the others. Like the sum that it stands for it makes -0 to 0. */
+struct WindowRoute {
+  const float* from;
+  const int32_t* tap;
+  Taps taps;
+  float* dz;
+
+  template <int kCount, int kVectors>
+  inline void Run(int c) const {
+    Lanes<float, kCount> gradient[kVectors];
+    Lanes<int32_t, kCount> where[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      gradient[v] = LoadLanes<kCount>(from + c + v * kCount) + 0.0f;
+      where[v] = LoadLanes<kCount>(tap + c + v * kCount);
+    }
+    for (int i = 0; i < taps.rows; ++i) {
+      for (int j = 0; j < taps.columns; ++j) {
+        float* to = dz + i * taps.row + j * taps.column + c;
+        const Lanes<int32_t, kCount> here = Lanes<int32_t, kCount>{} + (taps.first + i * taps.rowTaps + j);
+        for (int v = 0; v < kVectors; ++v) {
+          StoreLanes<kCount>(to + v * kCount, where[v] == here ? gradient[v] : Lanes<float, kCount>{});
+        }
+      }
+    }
+  }
+};
+
+/** dz of a band from that of its windows. */
+SUBBIT_APART void Route(const Windows& w, const Band& band, const Workspace& s, float* dz) {
   if (!w.CoverImage()) {
     for (int i = 0; i < band.count; ++i) dz[i] = 0;
   }
   for (int ow = 0; ow < w.outWidth; ++ow) {
-    ForTaps(w, band, ow, [&](int pixel, int at) {
-      const float* __restrict from = s.bestDz + ow * channels;
-      const int32_t* __restrict tap = s.tap + ow * channels;
-      float* __restrict to = dz + pixel;
-      for (int c = 0; c < channels; ++c) to[c] = tap[c] == at ? from[c] + 0.0f : 0.0f;
-    });
+    const Taps taps = TapsOf(w, band, ow);
+    const int out = ow * w.channels;
+    ForRegisters<kLanes>(w.channels, WindowRoute{s.bestDz + out, s.tap + out, taps, dz + taps.place});
   }
 }
 
@@ -62,8 +86,13 @@ struct Gradient {
 
   /** dx of a band. */
   void Band(const subbit::SUBBIT_ISA::Band& band, const Workspace& s, float* dx) const {
-    Normalize<true>(w, band, x, channels, s);
-    float* dz = channels.normalization == kStatistics ? s.dz : dx;
+    const bool isNormalized = channels.normalization == kStatistics;
+    if (isNormalized) {
+      Normalize<true>(w, band, x, channels, s);
+    } else {
+      Normalize<false>(w, band, x, channels, s);
+    }
+    float* dz = isNormalized ? s.dz : dx;
     if (w.isPooled) {
       Maximum<kTap>(w, band, s);
       Slopes(w, band, kind, dy, s.best, s.bestDz);
@@ -71,7 +100,7 @@ struct Gradient {
     } else {
       Slopes(w, band, kind, dy, s.z, dz);
     }
-    if (channels.normalization == kStatistics) GradientElements(band.count, channels, s.centred, dz, dx);
+    if (isNormalized) GradientElements(band.count, channels, s.centred, dz, dx);
   }
 };
 
@@ -81,47 +110,84 @@ inline Gradient GradientOf(const Params& p, const Buffers& b, const Channels& ch
           Scaled{b.dy.data, p.dyKind, p.dyStep, p.dyScaleCount, b.dyScale.f32()}, p.kind};
 }
 
+/** Adds `rows` rows of `length` elements, in registers. */
+template <bool kHasProducts>
+SUBBIT_APART void AddRows(const float* centred, const float* dz, int rows, int length, float* sums, float* products) {
+  int i = 0;
+  for (; i + kLanes <= length; i += kLanes) {
+    Vec sum = Load(sums + i);
+    Vec product = Load(products + i);
+    for (int row = 0; row < rows; ++row) {
+      const ptrdiff_t at = static_cast<ptrdiff_t>(row) * length + i;
+      const Vec each = Load(dz + at);
+      sum += each;
+      if (kHasProducts) product += Load(centred + at) * each;
+    }
+    Store(sums + i, sum);
+    if (kHasProducts) Store(products + i, product);
+  }
+  for (; i < length; ++i) {
+    for (int row = 0; row < rows; ++row) {
+      const ptrdiff_t at = static_cast<ptrdiff_t>(row) * length + i;
+      sums[i] += dz[at];
+      if (kHasProducts) products[i] += centred[at] * dz[at];
+    }
+  }
+}
+
 /** Sums over pixels of dz and of centred * dz, in floats over few periods and from there in doubles, per channel. */
 struct Sums {
   int channels;
   int period;
-  float* products;
   float* plain;
-  double* totalProducts;
+  float* products;
   double* totals;
+  double* totalProducts;
   int rows = 0;
 
   void Clear() {
-    for (int i = 0; i < period; ++i) products[i] = plain[i] = 0;
+    for (int i = 0; i < period; ++i) plain[i] = products[i] = 0;
     rows = 0;
   }
 
+  template <bool kHasProducts>
   void Add(const float* centred, const float* dz, int count) {
-    for (int start = 0; start < count; start += period) {
+    for (int start = 0; start < count;) {
       if (rows == kRowsPerFloatSum) Flush();
-      const int n = Min(period, count - start);
-      const float* __restrict left = centred + start;
-      const float* __restrict right = dz + start;
-      float* __restrict product = products;
-      float* __restrict sum = plain;
-      for (int i = 0; i < n; ++i) {
-        product[i] += left[i] * right[i];
-        sum[i] += right[i];
-      }
-      ++rows;
+      // A last row may be shorter.
+      const int left = count - start;
+      const int length = Min(period, left);
+      const int some = Min(Max(left / period, 1), kRowsPerFloatSum - rows);
+      AddRows<kHasProducts>(centred + start, dz + start, some, length, plain, products);
+      rows += some;
+      start += some * length;
     }
   }
 
   void Flush() {
     for (int start = 0; start < period; start += channels) {
       for (int c = 0; c < channels; ++c) {
-        totalProducts[c] += products[start + c];
         totals[c] += plain[start + c];
+        totalProducts[c] += products[start + c];
       }
     }
     Clear();
   }
 };
+
+/** Adds dz of a band to the sums. Outside of the windows' maxima it is zero. */
+template <bool kHasProducts>
+inline void AddBand(const Gradient& g, const Band& band, const Workspace& s, Sums& sums) {
+  Normalize<kHasProducts>(g.w, band, g.x, g.channels, s);
+  if (g.w.isPooled) {
+    Maximum<kHasProducts ? kCentred : kMaximum>(g.w, band, s);
+    Slopes(g.w, band, g.kind, g.dy, s.best, s.bestDz);
+    sums.Add<kHasProducts>(s.bestCentred, s.bestDz, band.outCount);
+  } else {
+    Slopes(g.w, band, g.kind, g.dy, s.z, s.dz);
+    sums.Add<kHasProducts>(s.centred, s.dz, band.outCount);
+  }
+}
 
 }  // namespace
 
@@ -129,38 +195,37 @@ void NormalizeQuantizeGradientSums(const NormalizeQuantizeGradientSumsParams& p,
                                    Pool& pool) {
   const int channels = p.channels;
   const int tasks = p.batch * p.tasksPerSample;
+  const int both = 2 * channels;
   double* partial = b.scratch.f64();
-  const Gradient g = GradientOf(p, b, ChannelsOf(p, b, reinterpret_cast<float*>(partial + static_cast<ptrdiff_t>(2 * channels) * tasks)));
-  const Windows& w = g.w;
+  const Gradient g = GradientOf(p, b, ChannelsOf(p, b, reinterpret_cast<float*>(partial + static_cast<ptrdiff_t>(both) * tasks)));
+  const bool hasProducts = g.channels.normalization == kStatistics;
   pool.Run(tasks, [&](int index, int thread) {
-    const Task task = TaskOf(w, index);
-    const Workspace s = WorkspaceOf(pool, thread, w, 2 * p.period);
-    double* total = partial + static_cast<ptrdiff_t>(2 * channels) * index;
-    for (int c = 0; c < 2 * channels; ++c) total[c] = 0;
+    const Task task = TaskOf(g.w, index);
+    const Workspace s = WorkspaceOf(pool, thread, g.w, 2 * p.period);
+    double* total = partial + static_cast<ptrdiff_t>(both) * index;
+    for (int c = 0; c < both; ++c) total[c] = 0;
     Sums sums = {channels, p.period, s.rest, s.rest + p.period, total, total + channels};
     sums.Clear();
     for (int i = task.bands.first; i < task.bands.end; ++i) {
-      const Band band = BandOf(w, task.sample, i);
-      Normalize<true>(w, band, g.x, g.channels, s);
-      // Outside of the maxima dz is zero.
-      if (w.isPooled) Maximum<kCentred>(w, band, s);
-      const float* z = w.isPooled ? s.best : s.z;
-      const float* centred = w.isPooled ? s.bestCentred : s.centred;
-      float* dz = w.isPooled ? s.bestDz : s.dz;
-      Slopes(w, band, g.kind, g.dy, z, dz);
-      sums.Add(centred, dz, band.outCount);
+      const Band band = BandOf(g.w, task.sample, i);
+      if (hasProducts) {
+        AddBand<true>(g, band, s, sums);
+      } else {
+        AddBand<false>(g, band, s, sums);
+      }
     }
     sums.Flush();
   });
+  for (int task = 1; task < tasks; ++task) {
+    const double* __restrict from = partial + static_cast<ptrdiff_t>(both) * task;
+    double* __restrict to = partial;
+    for (int c = 0; c < both; ++c) to[c] += from[c];
+  }
   for (int c = 0; c < channels; ++c) {
-    double product = 0;
-    double sum = 0;
-    for (int task = 0; task < tasks; ++task) {
-      product += partial[static_cast<ptrdiff_t>(2 * channels) * task + c];
-      sum += partial[static_cast<ptrdiff_t>(2 * channels) * task + channels + c];
-    }
-    if (b.mean.present()) b.dGamma.f32()[c] = static_cast<float>(product * InverseDeviation(b.variance.f32()[c], p.epsilon));
-    b.dBeta.f32()[c] = static_cast<float>(sum);
+    b.dBeta.f32()[c] = static_cast<float>(partial[c]);
+    if (!hasProducts) continue;
+    const double sum = partial[channels + c];
+    b.dGamma.f32()[c] = static_cast<float>(sum * InverseDeviation(b.variance.f32()[c], p.epsilon));
   }
 }
 
@@ -173,6 +238,7 @@ void NormalizeQuantizeGradient(const NormalizeQuantizeGradientParams& p, const N
     float* dx = b.dx.f32() + static_cast<ptrdiff_t>(task.sample) * w.elements();
     for (int i = task.bands.first; i < task.bands.end; ++i) {
       const Band band = BandOf(w, task.sample, i);
+      FetchAhead(dx + band.first + band.count, band.count);
       g.Band(band, s, dx + band.first);
     }
   });

@@ -45,8 +45,8 @@ type GradientParams = NormalizeParams & {
 };
 
 function requireGradient(types: InputTypes, { pool }: NormalizeAttributes): void {
-  const [x, xScale, dy, dyScale] = types;
-  requireNormalizable([x, xScale], types.slice(4, 8), pool);
+  const [x, xScale, dy, dyScale, mean, variance, gamma, beta] = types;
+  requireNormalizable([x, xScale], [mean, variance, gamma, beta], pool);
   requireScaled('dy', [dy, dyScale]);
   const shape = levelsShape([x], pool);
   if (dy!.shape.join() !== shape.join())

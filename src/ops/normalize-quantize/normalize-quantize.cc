@@ -6,10 +6,10 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** Activation and quantizer of a run. */
-template <ActivationKind kKind>
+/** Activation and quantizer of a run. The quantizer clamps to 0 .. 1, so that relu and clip have nothing left to do. */
+template <bool kIsAbsolute>
 inline void QuantizeElements(const float* __restrict z, int count, float max, uint8_t* __restrict levels) {
-  for (int i = 0; i < count; ++i) levels[i] = RoundToLevel(Activated<kKind>(z[i]) * max, max);
+  for (int i = 0; i < count; ++i) levels[i] = RoundToLevel((kIsAbsolute ? Absolute(z[i]) : z[i]) * max, max);
 }
 
 }  // namespace
@@ -28,7 +28,11 @@ void NormalizeQuantize(const NormalizeQuantizeParams& p, const NormalizeQuantize
       if (w.isPooled) Maximum<kMaximum>(w, band, s);
       const float* z = w.isPooled ? s.best : s.z;
       uint8_t* levels = b.levels.u8() + static_cast<ptrdiff_t>(task.sample) * w.outElements() + band.outFirst;
-      WithActivation(p.kind, [&](auto kind) { QuantizeElements<kind.value>(z, band.outCount, max, levels); });
+      if (p.kind == kCabs) {
+        QuantizeElements<true>(z, band.outCount, max, levels);
+      } else {
+        QuantizeElements<false>(z, band.outCount, max, levels);
+      }
     }
   });
 }

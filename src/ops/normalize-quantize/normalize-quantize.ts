@@ -49,8 +49,11 @@ export type NormalizeParams = ParamValues<typeof normalizeParams>;
 
 /** Whole pixels that fill many registers: a loop over few channels would be over before it is fast. */
 function periodOf(channels: number): number {
-  const smallest = 256;
-  return channels >= smallest ? channels : channels * 16 * Math.ceil(smallest / (16 * channels));
+  const [smallest, register] = [256, 16];
+  if (channels >= smallest) return channels;
+  let pixels = Math.ceil(smallest / channels);
+  while ((pixels * channels) % register !== 0) pixels++;
+  return pixels * channels;
 }
 
 /** Elements of a task, about. */
@@ -151,8 +154,8 @@ export const normalizeQuantize = defineOp({
   name: 'normalize-quantize',
   inputs: ['x', 'xScale?', 'mean?', 'variance?', 'gamma?', 'beta?'],
   outputs: ['levels'],
-  infer([x, xScale, ...perChannel]: InputTypes, { bits, pool }: NormalizeQuantizeAttributes) {
-    requireNormalizable([x, xScale], perChannel, pool);
+  infer([x, xScale, mean, variance, gamma, beta]: InputTypes, { bits, pool }: NormalizeQuantizeAttributes) {
+    requireNormalizable([x, xScale], [mean, variance, gamma, beta], pool);
     const encoding = { kind: 'levels', max: maxLevel(bits), step: 1 / maxLevel(bits) } as const;
     return [quantized(levelsShape([x], pool), encoding)];
   },

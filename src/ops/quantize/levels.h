@@ -4,12 +4,15 @@
 
 namespace subbit::SUBBIT_ISA {
 
-/** Clamping comes first: the bounds are integers, so the order does not matter, and then adding 1.5 * 2^23 rounds to even. */
+/**
+ * Adding 1.5 * 2^23 rounds to even and leaves the integer in the low bits. The bounds are integers, so clamping may come before or
+ * after; the comparisons are those of the processors' minimum and maximum, and NaN, which is smaller than nothing, passes the
+ * first and not the second.
+ */
 inline uint8_t RoundToLevel(float x, float max) {
-  const float positive = x > 0 ? x : 0;
-  const float clamped = positive < max ? positive : max;
   constexpr float kRounding = 12582912.0f;
-  return static_cast<uint8_t>(static_cast<int32_t>((clamped + kRounding) - kRounding));
+  const float rounded = (max < x ? max : x) + kRounding;
+  return static_cast<uint8_t>(__builtin_bit_cast(int32_t, rounded > kRounding ? rounded : kRounding));
 }
 
 }  // namespace subbit::SUBBIT_ISA
