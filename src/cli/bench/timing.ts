@@ -29,8 +29,13 @@ export type Timed = () => unknown;
 
 /** Longer than our thread pool spins in vain. */
 const pauseMilliseconds = 5;
-/** The same for ONNX Runtime's: what came 40 ms after it had one core less. */
+/** The same for ONNX Runtime's and OpenMP's: what came 40 ms after them had one core less. */
 const longPauseMilliseconds = 250;
+
+/** Until threads sleep that a function has left behind. */
+export function pauseAfter(leavesSpinning: boolean): Promise<void> {
+  return pause(leavesSpinning ? longPauseMilliseconds : pauseMilliseconds);
+}
 
 export async function timeInterleaved<Name extends string>(
   functions: Readonly<Record<Name, Timed>>,
@@ -47,7 +52,7 @@ export async function timeInterleaved<Name extends string>(
   let before = entries.at(-1)?.[0] ?? '';
   for (let round = 0; round < repetitions; round++) {
     for (const [name, timed] of entries) {
-      await pause(leavesSpinning(before) ? longPauseMilliseconds : pauseMilliseconds);
+      await pauseAfter(leavesSpinning(before));
       before = name;
       await timed();
       times[name].push(await millisecondsOf(timed, calls[name]));

@@ -1,6 +1,7 @@
 /**
  * subbit bench train: the time of one training step, where it goes, the time it waits for input, and PyTorch's beside it. Random
- * images; peers take turns with ours step by step, because machines drift; medians.
+ * images; peers take turns with ours, because machines drift; in each turn the second step counts, which finds its data in
+ * the caches; medians.
  */
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
@@ -18,7 +19,7 @@ import { addComputeOption, type ComputeOption, computeOf } from '../compute-opti
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { Peer, type PeerVariant } from './peer.js';
-import { median } from './timing.js';
+import { median, pauseAfter } from './timing.js';
 import { BenchInput } from './train-input.js';
 
 interface BenchTrainOptions extends NetworkOptions, BackendOptions, ComputeOption {
@@ -79,13 +80,17 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
   for (let i = 0; i < warmupSteps; i++) step(await input.next());
   for (const { peer } of Object.values(peers)) await peer.run(warmupSteps);
   for (let i = 0; i < options.steps; i++) {
+    await pauseAfter(wantsPeer);
+    step(await input.next());
     const images = await input.next();
     const started = performance.now();
     step(images);
     ours.push(performance.now() - started);
     for (const [part, milliseconds] of timeParts(session)) parts.set(part, [...(parts.get(part) ?? []), milliseconds]);
-    for (const [name, { peer }] of Object.entries(peers))
-      theirs[name] = [...(theirs[name] ?? []), ...(await peer.run(1))];
+    for (const [name, { peer }] of Object.entries(peers)) {
+      await pauseAfter(theirs[name] !== undefined);
+      theirs[name] = [...(theirs[name] ?? []), (await peer.run(2))[1]!];
+    }
     progress.update(i + 1, 'steps');
   }
   progress.stop();
