@@ -1,60 +1,88 @@
 /** Convolution to levels, a few samples at a time, and the gradient of its bias; see routed-conv2d.ts. */
-#include "../activation/kinds.h"
+#include "../conv2d/vector.h"
 #include "../elementwise/scaled.h"
-#include "../quantize/levels.h"
+#include "../integer/lanes.h"
 #include "ops.h"
 #include "windows.h"
 
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** The largest z of every channel of one window, and where it was. */
-struct Maxima {
-  float* __restrict best;
-  int32_t* __restrict at;
+/** The pixels of one window that lie inside of the image. */
+struct Taps {
+  Range rows;
+  Range columns;
 };
 
-inline void FindMaxima(const RoutedWindows& w, const float* y, const float* bias, int row, int column, const Maxima& maxima) {
-  const int channels = w.channels;
-  bool isFirst = true;
-  for (int i = 0; i < w.size; ++i) {
-    const int h = row * w.stride + i - w.top;
-    if (h < 0 || h >= w.height) continue;
-    for (int j = 0; j < w.size; ++j) {
-      const int column0 = column * w.stride + j - w.left;
-      if (column0 < 0 || column0 >= w.width) continue;
-      const float* __restrict v = y + (static_cast<ptrdiff_t>(h) * w.width + column0) * channels;
-      const int32_t tap = i * w.size + j;
-      if (isFirst) {
-        for (int c = 0; c < channels; ++c) {
-          maxima.best[c] = v[c] + bias[c];
-          maxima.at[c] = tap;
-        }
-      } else {
-        for (int c = 0; c < channels; ++c) {
-          const float z = v[c] + bias[c];
-          maxima.at[c] = z > maxima.best[c] ? tap : maxima.at[c];
-          maxima.best[c] = z > maxima.best[c] ? z : maxima.best[c];
+/**
+ * Channels of one window, all pixels in registers: compilers would make a loop over channels for each pixel into masked
+ * stores, whose results the next pixel waits for.
+ */
+struct WindowToLevels {
+  /** The convolution's output at the window's first pixel, which may lie outside of the image. */
+  const float* y;
+  ptrdiff_t row;
+  ptrdiff_t column;
+  int size;
+  Taps taps;
+  const float* bias;
+  float max;
+  uint8_t* levels;
+  uint8_t* route;
+
+  template <int kCount, int kVectors>
+  inline void Run(int c) const {
+    using Floats = Lanes<float, kCount>;
+    using Integers = Lanes<int32_t, kCount>;
+    Floats offset[kVectors];
+    Floats best[kVectors];
+    Integers at[kVectors];
+    for (int v = 0; v < kVectors; ++v) offset[v] = LoadLanes<kCount>(bias + c + v * kCount);
+    for (int i = taps.rows.first; i < taps.rows.end; ++i) {
+      for (int j = taps.columns.first; j < taps.columns.end; ++j) {
+        const float* pixel = y + i * row + j * column + c;
+        const bool isFirst = i == taps.rows.first && j == taps.columns.first;
+        for (int v = 0; v < kVectors; ++v) {
+          const Floats z = LoadLanes<kCount>(pixel + v * kCount) + offset[v];
+          const Integers here = Integers{} + (i * size + j);
+          const Integers wins = z > best[v];
+          best[v] = isFirst || wins ? z : best[v];
+          at[v] = isFirst || wins ? here : at[v];
         }
       }
-      isFirst = false;
     }
+    for (int v = 0; v < kVectors; ++v) Finish<kCount>(best[v], at[v], c + v * kCount);
   }
-}
+
+  /** clip, quantize-unit and the route, as levels.h rounds. */
+  template <int kCount>
+  inline void Finish(Lanes<float, kCount> z, Lanes<int32_t, kCount> at, int c) const {
+    using Floats = Lanes<float, kCount>;
+    using Integers = Lanes<int32_t, kCount>;
+    constexpr float kRounding = 12582912.0f;
+    const Floats zero = {};
+    const Floats positive = z > zero ? z : zero;
+    const Floats clipped = positive < 1 ? positive : zero + 1;
+    const Integers level = (Integers)(clipped * max + kRounding) & 0xff;
+    const Integers passes = (z > zero) & (z < 1);
+    StoreLanes<kCount>(levels + c, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
+    StoreLanes<kCount>(route + c, __builtin_convertvector((at & passes) | (kNowhere & ~passes), Lanes<uint8_t, kCount>));
+  }
+};
 
 /** One row of one sample's windows. */
-inline void FinishRow(const RoutedWindows& w, const float* y, const float* bias, int row, float max, const Maxima& maxima,
-                      uint8_t* levels, uint8_t* route) {
-  const int channels = w.channels;
-  for (int column = 0; column < w.pooledWidth; ++column, levels += channels, route += channels) {
-    FindMaxima(w, y, bias, row, column, maxima);
-    uint8_t* __restrict level = levels;
-    uint8_t* __restrict way = route;
-    for (int c = 0; c < channels; ++c) {
-      const float z = maxima.best[c];
-      level[c] = RoundToLevel(Activated<kClip>(z) * max, max);
-      way[c] = static_cast<uint8_t>(z > 0 && z < 1 ? maxima.at[c] : kNowhere);
-    }
+inline void FinishRow(const RoutedWindows& w, const float* y, const float* bias, int row, float max, uint8_t* levels, uint8_t* route) {
+  const ptrdiff_t rowFloats = static_cast<ptrdiff_t>(w.width) * w.channels;
+  const int top = row * w.stride - w.top;
+  WindowToLevels window = {y + top * rowFloats, rowFloats, w.channels, w.size, {}, bias, max, levels, route};
+  window.taps.rows = PositionsInside(top, 1, w.size, w.height);
+  for (int column = 0; column < w.pooledWidth; ++column) {
+    const int left = column * w.stride - w.left;
+    window.y = y + top * rowFloats + static_cast<ptrdiff_t>(left) * w.channels;
+    window.taps.columns = PositionsInside(left, 1, w.size, w.width);
+    ForRegisters<kLanes>(w.channels, window);
+    window.levels += w.channels;
+    window.route += w.channels;
   }
 }
 
@@ -93,13 +121,11 @@ void Conv2dLevels(const Conv2dLevelsParams& p, const Conv2dLevelsBuffers& b, Poo
     c.batch = p.batch - n < p.samplesAtOnce ? p.batch - n : p.samplesAtOnce;
     buffers.x.data = b.x.u8() + n * xBytes;
     Conv2d(c, buffers, pool);
-    pool.Run(c.batch * p.pooledHeight, [&](int task, int thread) {
-      float* best = static_cast<float*>(pool.Scratch(thread, p.outChannels * 2 * sizeof(float)));
-      const Maxima maxima = {best, reinterpret_cast<int32_t*>(best + p.outChannels)};
+    pool.Run(c.batch * p.pooledHeight, [&](int task, int) {
       const int sample = task / p.pooledHeight;
       const int row = task % p.pooledHeight;
       const ptrdiff_t out = (static_cast<ptrdiff_t>(n + sample) * p.pooledHeight + row) * pooledRow;
-      FinishRow(w, y + sample * convolved, b.bias.f32(), row, max, maxima, b.levels.u8() + out, b.route.u8() + out);
+      FinishRow(w, y + sample * convolved, b.bias.f32(), row, max, b.levels.u8() + out, b.route.u8() + out);
     });
   }
 }
