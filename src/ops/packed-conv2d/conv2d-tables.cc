@@ -31,6 +31,8 @@ struct TablePlan {
   /** Whether there are more of them, so that the sums are added up in 32 bits. */
   bool isWide;
   bool compares16;
+  /** Whether the outputs are 16-bit accumulators that come straight from the sums. */
+  bool storesShorts;
 };
 
 TableScratch MakeScratch(const TableConvolution& c, const TablePlan& plan, const Band& band, int tableBytes, Pool& pool,
@@ -161,6 +163,57 @@ void CompareBand(const TableConvolution& c, const TablePlan& plan, const Band& b
   }
 }
 
+typedef Lanes<uint16_t, kTableBlock / 2> HalfBlock;
+
+/** 16-bit accumulators of one block of a pixel from its sums, [plane][64]. They fit, so arithmetic that wraps around is exact. */
+inline void ShortAccumulators(const Epilogue& e, const uint16_t* sums, int weightBits, uint16_t windowTerm, const int32_t* border,
+                              int16_t* y) {
+  constexpr int kHalf = kTableBlock / 2;
+  HalfBlock first = {};
+  HalfBlock second = {};
+  for (int m = 0; m < weightBits; ++m, sums += kTableBlock) {
+    const HalfBlock odd = LoadLanes<kHalf>(sums + kHalf);
+    first += (LoadLanes<kHalf>(sums) - (odd << 8)) << m;
+    second += odd << m;
+  }
+  first = first * static_cast<uint16_t>(e.productFactor) - windowTerm;
+  second = second * static_cast<uint16_t>(e.productFactor) - windowTerm;
+  if (border != nullptr) {
+    first -= __builtin_convertvector(LoadLanes<kHalf>(border), HalfBlock);
+    second -= __builtin_convertvector(LoadLanes<kHalf>(border + kHalf), HalfBlock);
+  }
+  StoreLanes<kHalf>(reinterpret_cast<uint16_t*>(y), first);
+  StoreLanes<kHalf>(reinterpret_cast<uint16_t*>(y + kHalf), second);
+}
+
+/** The 16-bit accumulators of a band. */
+void StoreShorts(const TableConvolution& c, const TablePlan& plan, const Band& band, const TableScratch& scratch, BorderTerm& border) {
+  const Windows& w = c.w;
+  const Epilogue e = plan.epilogue;
+  const int firstChannel = band.group * w.groupOutputs() + band.blocks.first * kTableBlock;
+  const int count = Min(band.blocks.size() * kTableBlock, w.groupOutputs() - band.blocks.first * kTableBlock);
+  const uint16_t* sums = scratch.memory.sums;
+  const int32_t* windowSums = e.needsSums() ? scratch.windowSums : nullptr;
+  for (int oh = band.rows.first; oh < band.rows.end; ++oh) {
+    const ptrdiff_t pixel = (static_cast<ptrdiff_t>(band.n) * w.outHeight + oh) * w.outWidth + band.columns.first;
+    int16_t* y = e.y.i16() + pixel * w.outChannels + firstChannel;
+    for (int ow = band.columns.first; ow < band.columns.end; ++ow, y += w.outChannels) {
+      const uint16_t windowTerm = static_cast<uint16_t>(e.sumFactor * static_cast<uint32_t>(windowSums == nullptr ? 0 : *windowSums++));
+      const int32_t* taken = border.At(oh, ow, firstChannel, firstChannel + count);
+      for (int k = 0; k < count; k += kTableBlock, sums += kTableBlock * c.weightBits) {
+        const int32_t* of = taken == nullptr ? nullptr : taken + firstChannel + k;
+        if (count - k >= kTableBlock) {
+          ShortAccumulators(e, sums, c.weightBits, windowTerm, of, y + k);
+          continue;
+        }
+        int16_t block[kTableBlock];
+        ShortAccumulators(e, sums, c.weightBits, windowTerm, nullptr, block);
+        for (int i = 0; i < count - k; ++i) y[k + i] = static_cast<int16_t>(block[i] - (of == nullptr ? 0 : of[i]));
+      }
+    }
+  }
+}
+
 template <class Look>
 void Convolve(const Conv2dTablesParams& p, const Conv2dTablesBuffers& b, Pool& pool) {
   TableConvolution c;
@@ -184,6 +237,8 @@ void Convolve(const Conv2dTablesParams& p, const Conv2dTablesBuffers& b, Pool& p
   const double maxSum = static_cast<double>(w.taps()) * w.groupInputs() * ((1 << p.activationBits) - 1);
   plan.compares16 = !plan.isWide && c.weightBits == 1 && !b.offsets.present() && Thresholds16::Fits(plan.epilogue, maxSum, 1);
 
+  plan.storesShorts = !plan.isWide && plan.epilogue.kind == kShortAccumulators;
+
   ForTableBands(c, pool, [&](const Band& band, int thread) {
     const TableScratch scratch = MakeScratch(c, plan, band, Look::kTableBytes, pool, thread);
     if (plan.epilogue.needsSums() && c.packs) SumWindows(w, c.x, band, scratch.pixelSums, scratch.windowSums);
@@ -199,6 +254,8 @@ void Convolve(const Conv2dTablesParams& p, const Conv2dTablesBuffers& b, Pool& p
           if (!(p.parts & kEpiloguePart)) continue;
           if (plan.compares16) {
             CompareBand(c, plan, band, scratch);
+          } else if (plan.storesShorts) {
+            StoreShorts(c, plan, band, scratch, border);
           } else {
             FinishBand(c, plan, band, half, isLast, scratch, border);
           }
