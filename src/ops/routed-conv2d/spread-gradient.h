@@ -1,6 +1,8 @@
 /** Pooled gradients spread over the pixels that their routes name; see routed-conv2d.ts. */
 #pragma once
+#include "../conv2d/vector.h"
 #include "../elementwise/scaled.h"
+#include "../integer/lanes.h"
 #include "windows.h"
 
 namespace subbit::SUBBIT_ISA {
@@ -12,13 +14,43 @@ struct RoutedGradient {
   const uint8_t* route;
 };
 
-/** Channels first .. first + count - 1 of one pixel, with zeros up to `lanes`. `at` is the element of dy and route. */
+/** Channels of one pixel. `dy` and `route` are those of its window. */
 template <class T>
-inline void SpreadPixel(const T* __restrict dy, const uint8_t* __restrict route, float factor, int tap, int count, int lanes,
-                        float* __restrict out) {
-  for (int c = 0; c < count; ++c) out[c] = route[c] == tap ? RealOf(dy[c], factor) : 0;
-  for (int c = count; c < lanes; ++c) out[c] = 0;
-}
+struct SpreadPixel {
+  const T* dy;
+  const uint8_t* route;
+  float factor;
+  int tap;
+  float* out;
+
+  template <int kCount, int kVectors>
+  inline void Run(int c) const {
+    using Floats = Lanes<float, kCount>;
+    using Integers = Lanes<int32_t, kCount>;
+    using Shorts = Lanes<int16_t, kCount>;
+    for (int v = 0; v < kVectors; ++v, c += kCount) {
+      // From bytes to words in two steps: GCC makes one of them element by element.
+      const Shorts way = __builtin_convertvector(LoadLanes<kCount>(route + c), Shorts);
+      const Integers isHere = __builtin_convertvector((Shorts)(way == static_cast<int16_t>(tap)), Integers);
+      StoreLanes<kCount>(out + c, (Floats)((Integers)RealLanes<kCount>(c) & isHere));
+    }
+  }
+
+  SpreadPixel(const T* dy, const uint8_t* route, float factor, int tap, float* out)
+      : dy(dy), route(route), factor(factor), tap(tap), out(out) {}
+
+ private:
+  template <int kCount>
+  inline Lanes<float, kCount> RealLanes(int c) const {
+    if constexpr (T(1) / 2 != 0) {
+      // Floats are real as they are.
+      return LoadLanes<kCount>(dy + c);
+    } else {
+      const auto integers = __builtin_convertvector(LoadLanes<kCount>(dy + c), Lanes<int32_t, kCount>);
+      return __builtin_convertvector(integers, Lanes<float, kCount>) * factor;
+    }
+  }
+};
 
 /** Pixels firstColumn .. endColumn - 1 of a row of sample n: out[pixel][lanes]. */
 inline void SpreadRow(const RoutedGradient& g, int n, int row, int firstColumn, int endColumn, int firstChannel, int count,
@@ -27,17 +59,23 @@ inline void SpreadRow(const RoutedGradient& g, int n, int row, int firstColumn, 
   const int pooledRow = (row + w.top) / w.stride;
   const int i = (row + w.top) % w.stride;
   const float factor = g.dy.FactorOf(n);
+  const ptrdiff_t windows = (static_cast<ptrdiff_t>(n) * w.pooledHeight + pooledRow) * w.pooledWidth;
+  const bool hasWindows = i < w.size && pooledRow < w.pooledHeight;
   g.dy.With([&](const auto* dy) {
+    int pooledColumn = (firstColumn + w.left) / w.stride;
+    int j = (firstColumn + w.left) % w.stride;
     for (int column = firstColumn; column < endColumn; ++column, out += lanes) {
-      const int pooledColumn = (column + w.left) / w.stride;
-      const int j = (column + w.left) % w.stride;
-      if (i >= w.size || j >= w.size || pooledRow >= w.pooledHeight || pooledColumn >= w.pooledWidth) {
+      if (hasWindows && j < w.size && pooledColumn < w.pooledWidth) {
+        const ptrdiff_t at = (windows + pooledColumn) * w.channels + firstChannel;
+        ForRegisters<kLanes>(count, SpreadPixel(dy + at, g.route + at, factor, i * w.size + j, out));
+        for (int c = count; c < lanes; ++c) out[c] = 0;
+      } else {
         for (int c = 0; c < lanes; ++c) out[c] = 0;
-        continue;
       }
-      const ptrdiff_t window = (static_cast<ptrdiff_t>(n) * w.pooledHeight + pooledRow) * w.pooledWidth + pooledColumn;
-      const ptrdiff_t at = window * w.channels + firstChannel;
-      SpreadPixel(dy + at, g.route + at, factor, i * w.size + j, count, lanes, out);
+      if (++j == w.stride) {
+        j = 0;
+        ++pooledColumn;
+      }
     }
   });
 }
