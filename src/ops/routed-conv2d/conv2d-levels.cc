@@ -35,8 +35,8 @@ struct WindowToLevels {
     using Floats = Lanes<float, kCount>;
     using Integers = Lanes<int32_t, kCount>;
     Floats offset[kVectors];
-    Floats best[kVectors];
-    Integers at[kVectors];
+    Floats best[kVectors] = {};
+    Integers at[kVectors] = {};
     for (int v = 0; v < kVectors; ++v) offset[v] = LoadLanes<kCount>(bias + c + v * kCount);
     for (int i = taps.rows.first; i < taps.rows.end; ++i) {
       for (int j = taps.columns.first; j < taps.columns.end; ++j) {
