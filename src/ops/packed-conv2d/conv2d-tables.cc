@@ -169,6 +169,7 @@ typedef Lanes<uint16_t, kTableBlock / 2> HalfBlock;
 inline void ShortAccumulators(const Epilogue& e, const uint16_t* sums, int weightBits, uint16_t windowTerm, const int32_t* border,
                               int16_t* y) {
   constexpr int kHalf = kTableBlock / 2;
+  const uint16_t factor = static_cast<uint16_t>(e.productFactor);
   HalfBlock first = {};
   HalfBlock second = {};
   for (int m = 0; m < weightBits; ++m, sums += kTableBlock) {
@@ -176,8 +177,8 @@ inline void ShortAccumulators(const Epilogue& e, const uint16_t* sums, int weigh
     first += (LoadLanes<kHalf>(sums) - (odd << 8)) << m;
     second += odd << m;
   }
-  first = first * static_cast<uint16_t>(e.productFactor) - windowTerm;
-  second = second * static_cast<uint16_t>(e.productFactor) - windowTerm;
+  first = first * factor - windowTerm;
+  second = second * factor - windowTerm;
   if (border != nullptr) {
     first -= __builtin_convertvector(LoadLanes<kHalf>(border), HalfBlock);
     second -= __builtin_convertvector(LoadLanes<kHalf>(border + kHalf), HalfBlock);

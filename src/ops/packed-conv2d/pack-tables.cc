@@ -29,7 +29,7 @@ void PackTables(const PackTablesParams& p, const PackTablesBuffers& b, Pool& poo
   pool.Run(p.groups * blocks * p.weightBits * p.taps, [&](int task, int) {
     const int tap = task % p.taps;
     const int column = task / p.taps;
-    const int plane = column % p.weightBits;
+    const uint8_t levelBit = static_cast<uint8_t>(1 << column % p.weightBits);
     const int block = column / p.weightBits % blocks;
     const int group = column / p.weightBits / blocks;
     const int channels = Min(kTableBlock, groupOutputs - block * kTableBlock);
@@ -41,7 +41,8 @@ void PackTables(const PackTablesParams& p, const PackTablesBuffers& b, Pool& poo
       const int count = Min(p.tableInputs, p.groupInputs - first);
       for (int i = 0; i < count; ++i, levels += p.outChannels) {
         const TableIndices loaded = LoadLevels(levels, channels);
-        indices |= (TableIndices)((loaded & static_cast<uint8_t>(1 << plane)) != 0) & static_cast<uint8_t>(1 << i);
+        const uint8_t indexBit = static_cast<uint8_t>(1 << i);
+        indices |= (TableIndices)((loaded & levelBit) != 0) & indexBit;
       }
       uint8_t inOrder[kTableBlock];
       *reinterpret_cast<LoadedIndices*>(inOrder) = indices;

@@ -28,10 +28,11 @@ struct SpreadPixel {
     using Floats = Lanes<float, kCount>;
     using Integers = Lanes<int32_t, kCount>;
     using Shorts = Lanes<int16_t, kCount>;
+    const int16_t here = static_cast<int16_t>(tap);
     for (int v = 0; v < kVectors; ++v, c += kCount) {
       // From bytes to words in two steps: GCC makes one of them element by element.
       const Shorts way = __builtin_convertvector(LoadLanes<kCount>(route + c), Shorts);
-      const Integers isHere = __builtin_convertvector((Shorts)(way == static_cast<int16_t>(tap)), Integers);
+      const Integers isHere = __builtin_convertvector((Shorts)(way == here), Integers);
       StoreLanes<kCount>(out + c, (Floats)((Integers)RealLanes<kCount>(c) & isHere));
     }
   }
