@@ -156,6 +156,18 @@ describe('errors are one line with an exit code', () => {
       status: 2,
       message: /gradient bits must be 2 to 8/,
     },
+    {
+      name: 'unknown compute',
+      args: ['train', 'digits', '--compute', 'simulatd'],
+      status: 2,
+      message: /did you mean 'simulated'/,
+    },
+    {
+      name: 'other compute on resume',
+      args: ['train', '--resume', run, '--compute', 'simulated'],
+      status: 2,
+      message: /leave out --compute/,
+    },
     { name: 'bits unreadable', args: ['train', 'digits', '--bits', '1-2'], status: 2, message: /W-A-G/ },
     {
       name: 'unknown layer',

@@ -11,7 +11,7 @@ export interface ComputeOption {
 export function addComputeOption(parser: Parser): Parser {
   return parser.option(
     '--compute <how>',
-    'low-bit: integer kernels for quantized products; simulated: floats that hold the same numbers',
+    'low-bit (default): integer kernels for quantized products; simulated: floats that hold the same numbers',
   );
 }
 

@@ -81,8 +81,8 @@ export class Graph {
   }
 
   /**
-   * Adds a node and returns its outputs; optional inputs at the end may be left out. `scales[i]` becomes the dynamic scale of output i. Throws a SubbitError when the
-   * types do not fit.
+   * Adds a node and returns its outputs; optional inputs at the end may be left out. `scales[i]` becomes the dynamic scale of
+   * output i. Throws a SubbitError when the types do not fit.
    */
   add<A, S extends ParamSpec>(
     op: Op<A, S>,

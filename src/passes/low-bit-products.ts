@@ -55,15 +55,15 @@ export class LowBitProducts {
       whyNotFilter(filter.type, filterScale?.type) ??
       whyNotLevels(x.type) ??
       (xScale && 'its input has a dynamic scale');
-    const family = this.#choose(node, 'forward', reason);
+    const isMatrix = isDense(geometryOf(x.type.shape, filter.type.shape, node.attributes, 1));
+    const family = this.#choose(node, 'forward', reason, isMatrix);
     if (family === undefined) return undefined;
     const attributes = completed(node.attributes);
     const convolution = { name: node.name, attributes, outShape: node.outputs[0]!.type.shape };
     const operands = { x: this.#rewrite.valueOf(x), filter: this.#rewrite.valueOf(filter) };
     const step = x.type.encoding!.step * filter.type.encoding!.step;
     const scale = filterScale && this.#rewrite.valueOf(filterScale);
-    if (!isDense(geometryOf(x.type.shape, filter.type.shape, node.attributes, step)))
-      return this.#convolve(family, { ...convolution, ...operands }, step, scale);
+    if (!isMatrix) return this.#convolve(family, { ...convolution, ...operands }, step, scale);
     const [samples] = x.type.shape as [number];
     const inputs = sizeOf(x.type.shape) / samples;
     const matrices = {
@@ -84,8 +84,8 @@ export class LowBitProducts {
       whyNotGradient(dy.type, dyScale?.type) ??
       whyNotFilter(filter.type, filterScale?.type) ??
       (attributes.groups > 1 ? `filters of ${attributes.groups} groups` : undefined) ??
-      (attributes.stride > 1 && !isMatrix ? 'with a stride it is no convolution of the gradient' : undefined);
-    const family = this.#choose(node, 'input gradient', reason);
+      (isMatrix ? undefined : whyNotReversed(attributes, filter.type.shape, dy.type.shape, outShape));
+    const family = this.#choose(node, 'input gradient', reason, isMatrix);
     if (family === undefined) return undefined;
     const { target } = this.#rewrite;
     const [inputs, outputs] = [sizeOf(outShape) / outShape[0]!, filter.type.shape[3]!];
@@ -111,6 +111,7 @@ export class LowBitProducts {
       whyNotGradient(dy.type, dyScale?.type) ??
       whyNotLevels(x.type) ??
       (xScale && 'its input has a dynamic scale') ??
+      (sizeOf(dyScale!.type.shape) === dy.type.shape[0] ? undefined : 'its gradient has one scale for all samples') ??
       whyNotDot(x.type, dy.type, node.attributes);
     this.#note(node, 'filter gradient', reason === undefined ? 'dot' : 'float', reason);
     if (reason !== undefined) return undefined;
@@ -128,18 +129,29 @@ export class LowBitProducts {
   }
 
   /** The family that multiplies; undefined, with a note why, where the product stays float. */
-  #choose(node: Node, product: 'forward' | 'input gradient', whyNot: string | undefined): Family | undefined {
-    const choice = whyNot === undefined ? this.#kernelFor(node, product) : { reason: whyNot };
+  #choose(
+    node: Node,
+    product: 'forward' | 'input gradient',
+    whyNot: string | undefined,
+    isMatrix: boolean,
+  ): Family | undefined {
+    const choice = whyNot === undefined ? this.#kernelFor(node, product, isMatrix) : { reason: whyNot };
     this.#note(node, product, choice.family?.name ?? 'float', choice.reason);
     return choice.family;
   }
 
-  #kernelFor(node: Node, product: 'forward' | 'input gradient'): { family?: Family; reason?: string } {
+  /** `isMatrix`: all taps are input channels of one pixel. */
+  #kernelFor(
+    node: Node,
+    product: 'forward' | 'input gradient',
+    isMatrix: boolean,
+  ): { family?: Family; reason?: string } {
     const [left, filter] = node.inputs as [Value, Value];
     const { groups } = completed(node.attributes);
     const [kernelHeight, kernelWidth, groupChannels, outChannels] = filter.type.shape as Extents;
-    const taps = kernelHeight * kernelWidth;
-    const channels = [groupChannels, outChannels / groups] as const;
+    const window = kernelHeight * kernelWidth;
+    const [taps, inputs] = isMatrix ? [1, window * groupChannels] : [window, groupChannels];
+    const channels = [inputs, outChannels / groups] as const;
     const [groupInputs, groupOutputs] = product === 'forward' ? channels : [channels[1], channels[0]];
     const bound = taps * groupInputs * largestInteger(left.type.encoding!) * largestInteger(filter.type.encoding!);
     if (bound >= 2 ** 31) return { reason: `sums can be as large as ${bound}, more than 32 bits hold` };
@@ -161,7 +173,7 @@ export class LowBitProducts {
     const [kernelHeight, kernelWidth, groupInputs] = filter.type.shape as Extents;
     const { multiplier, offset } = operandOf(x.type);
     const weightBits = bitsOf(filter.type);
-    const tableInputs = family.name === 'tables' ? tableInputsOf(this.#isa) : 0;
+    const tableInputs = tableInputsOf(family.name, undefined, this.#isa);
     const layout = { groups: attributes.groups, weightBits, tableInputs };
     const packed = target.apply(family.pack, `${name}/packed`, [filter], layout);
     const offsets =
@@ -219,6 +231,14 @@ function reversed(forward: IntegerConv2dAttributes, filter: Shape, image: Shape)
   };
 }
 
+/** Why dx is no convolution of dy with the reversed filter. */
+function whyNotReversed(p: IntegerConv2dAttributes, filter: Shape, dy: Shape, image: Shape): string | undefined {
+  if (p.stride > 1) return 'with a stride it is no convolution of the gradient';
+  const { padTop, padLeft, outHeight, outWidth } = reversed(p, filter, image);
+  const isCropped = outHeight - 1 - padTop >= dy[1]! || outWidth - 1 - padLeft >= dy[2]!;
+  return isCropped ? 'its output leaves out part of the image' : undefined;
+}
+
 function bitsOf({ encoding }: TensorType): number {
   return Math.ceil(Math.log2(encoding!.max + 1));
 }
@@ -232,6 +252,8 @@ function whyNotLevels({ encoding }: TensorType): string | undefined {
 function whyNotFilter({ encoding }: TensorType, scale: TensorType | undefined): string | undefined {
   if (encoding === undefined) return 'its filter is real';
   if (encoding.kind !== 'bipolar') return `its filter is ${encoding.kind}`;
+  if (!Number.isInteger(Math.log2(encoding.max + 1)))
+    return `its filter has ${encoding.max + 1} levels, no power of two`;
   return scale !== undefined && sizeOf(scale.shape) > 1 ? 'its filter has a scale per channel' : undefined;
 }
 

@@ -1,6 +1,8 @@
 /** The lowered training graph computes what the graph that came in computes. */
 import { describe, expect, test } from 'vitest';
 import { createReference } from '../backends/reference.js';
+import { Graph } from '../core/graph.js';
+import { quantized } from '../core/tensor.js';
 import { parseBits } from '../nn/bits.js';
 import {
   activation,
@@ -11,15 +13,19 @@ import {
   flatten,
   globalAverage,
   maxPool,
+  preActivated,
+  relu,
   residual,
   sequential,
   stridedShortcut,
 } from '../nn/layers/index.js';
 import type { NetworkDefinition } from '../nn/network.js';
 import type { Layer } from '../nn/scope.js';
+import { conv2d } from '../ops/conv2d/conv2d.js';
 import type { Compute } from '../train/compute.js';
 import { TrainingSession } from '../train/session.js';
 import { Philox } from '../util/philox.js';
+import { lowerTraining } from './lower-training.js';
 
 /** Bias and batch norm, maxima before and after them, padding of both kinds, dropout on levels, a filter as large as the image. */
 const plain = sequential(
@@ -64,15 +70,50 @@ const residuals = sequential(
   dense('fc', { outputs: 3 }),
 );
 
-const sides = { plain: 12, residuals: 8 };
+/**
+ * Levels that two convolutions read and a sum of two products, as in ResNet-18; groups, dilation, a layer with bits of its own,
+ * and a value with two activations.
+ */
+const branches = sequential(
+  conv('conv0', { channels: 8, padding: 1 }),
+  batchNorm('bn0'),
+  preActivated('pre', {
+    activation: activation(['left', 'right']),
+    body: sequential(conv('left', { channels: 6, padding: 1 })),
+    shortcut: conv('right', { channels: 6, size: 1 }),
+  }),
+  batchNorm('bn1'),
+  activation('grouped'),
+  conv('grouped', { channels: 6, groups: 2 }),
+  batchNorm('bn2'),
+  residual('two', {
+    body: relu('relu'),
+    shortcut: sequential(activation('dilated'), conv('dilated', { channels: 6, dilation: 2 })),
+  }),
+  batchNorm('bn3'),
+  activation('own'),
+  conv('own', { channels: 5, stride: 2 }),
+  batchNorm('bn4'),
+  activation('fc', { bounded: false }),
+  globalAverage('pool'),
+  dense('fc', { outputs: 3 }),
+);
 
-function networkOf(name: keyof typeof sides, bits: string, boundedActivation: 'clip' | 'cabs'): NetworkDefinition {
+const networks = { plain, residuals, branches };
+const sides = { plain: 12, residuals: 8, branches: 7 };
+
+function networkOf(name: keyof typeof networks, bits: string, boundedActivation: 'clip' | 'cabs'): NetworkDefinition {
   return {
-    layers: { plain, residuals }[name],
+    layers: networks[name],
     input: { height: sides[name], width: sides[name], channels: 2 },
     zeroPoints: [120, 130],
     step: 1 / 60,
-    options: { bits: parseBits(bits), floatLayers: ['conv0', 'fc'], boundedActivation },
+    options: {
+      bits: parseBits(bits),
+      bitsOf: name === 'branches' ? { own: parseBits('2-3-5') } : {},
+      floatLayers: ['conv0', 'fc'],
+      boundedActivation,
+    },
   };
 }
 
@@ -101,6 +142,9 @@ const cases = [
   ['plain', '1-2-4', 'cabs'],
   ['residuals', '1-2-4', 'clip'],
   ['residuals', '2-3-6', 'clip'],
+  ['residuals', '1-2-4', 'cabs'],
+  ['branches', '1-2-4', 'clip'],
+  ['branches', '2-2-8', 'cabs'],
 ] as const;
 
 describe.each(cases)('%s %s %s', (name, bits, kind) => {
@@ -150,4 +194,25 @@ test('with quantized operands no product of a quantized layer stays float, and n
 test('a network without bits is left as it is', () => {
   const network = networkOf('plain', '32-32-32', 'clip');
   expect(ops(sessionOf(network, 'low-bit'))).toEqual(ops(sessionOf(network, 'simulated')));
+});
+
+test('a filter whose levels are no power of two stays float', () => {
+  const graph = new Graph();
+  const x = graph.input('x', quantized([1, 4, 4, 3], { kind: 'levels', max: 3, step: 1 }));
+  const filter = graph.input('filter', quantized([3, 3, 3, 2], { kind: 'bipolar', max: 2, step: 1 / 2 }));
+  const attributes = { stride: 1, padTop: 1, padLeft: 1, outHeight: 4, outWidth: 4 };
+  graph.output('y', graph.apply(conv2d, 'ternary', [x, filter], attributes));
+  expect(lowerTraining(graph, { isa: 'avx512' }).products).toEqual([
+    { name: 'ternary', product: 'forward', kernel: 'float', reason: 'its filter has 3 levels, no power of two' },
+  ]);
+});
+
+test('products of a strided and a grouped layer name what keeps them float', () => {
+  const { products } = sessionOf(networkOf('branches', '1-2-4', 'clip'), 'low-bit');
+  const reasons = Object.fromEntries(products.filter(({ reason }) => reason).map(({ name, reason }) => [name, reason]));
+  expect(reasons).toMatchObject({
+    'own/dx': 'with a stride it is no convolution of the gradient',
+    'grouped/dx': 'filters of 2 groups',
+    'grouped/dFilter': 'filters of 2 groups',
+  });
 });

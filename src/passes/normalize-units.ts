@@ -83,6 +83,8 @@ function unitOf(rewrite: Rewrite, quantize: Node): NormalizeUnit | undefined {
   if (around.isReadElsewhere(activation.outputs[0]!, [quantize])) return undefined;
 
   const z = activation.inputs[0]!;
+  // Which slope belongs to which of several activations of one value could not be told.
+  if (rewrite.readersOf(z).filter((node) => node.op === activate).length > 1) return undefined;
   const slope = around.reader(z, activateGradient);
   const pool = poolOf(z);
   const v = pool === undefined ? z : pool.inputs[0]!;

@@ -22,7 +22,7 @@ export class Rewrite {
     this.#outputs = new Set(source.outputs.values());
     this.nodes = prune(source);
     for (const node of this.nodes) {
-      for (const value of new Set(node.inputs)) {
+      for (const value of node.inputs) {
         if (value) this.#readers.set(value, [...(this.#readers.get(value) ?? []), node]);
       }
     }
@@ -51,16 +51,14 @@ export class Rewrite {
     return this.target.constant(value.name, value.type, data);
   }
 
-  inputsOf(node: Node): (Value | undefined)[] {
-    return node.inputs.map((value) => value && this.valueOf(value));
-  }
-
   copy(node: Node): void {
+    const inputs = node.inputs.map((value) => value && this.valueOf(value));
     const scales = node.outputs.map(({ scale }) => scale && this.valueOf(scale));
-    const outputs = this.target.add(node.op, node.name, this.inputsOf(node), node.attributes as never, scales);
+    const outputs = this.target.add(node.op, node.name, inputs, node.attributes as never, scales);
     for (const [i, value] of node.outputs.entries()) this.replace(value, outputs[i]!);
   }
 
+  /** A node that reads the value in two slots is there twice. */
   readersOf(value: Value): readonly Node[] {
     return this.#readers.get(value) ?? [];
   }

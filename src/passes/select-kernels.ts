@@ -16,7 +16,8 @@ import { integerAdd } from '../ops/integer/integer-add.js';
 import { rescale } from '../ops/integer/rescale.js';
 import { threshold } from '../ops/integer/threshold.js';
 import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
-import { type Family, type FamilyName, families } from '../ops/packed-conv2d/families.js';
+import { codewordsOf, maxCodewords } from '../ops/packed-conv2d/codebook.js';
+import { type Family, type FamilyName, families, takes } from '../ops/packed-conv2d/families.js';
 import {
   type ConvolutionKind,
   chooseKernel,
@@ -83,8 +84,7 @@ class Selection {
     const name = (this.#options.kernelOf ?? chooseKernel)(kind, this.#options.isa);
     if (name === 'plain') return undefined;
     const family: Family = families[name as FamilyName];
-    const fits = kind.weightBits === 16 ? family.takesWide : kind.weightBits <= family.maxWeightBits;
-    if (!fits) return undefined;
+    if (!takes(family, kind)) return undefined;
     const next = this.#rewrite.onlyReader(conv.outputs[0]!);
     const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
     const canSwallow =
@@ -99,7 +99,7 @@ class Selection {
   #fuse({ conv, family, kind, tail }: Fusion): Value {
     const [x, filter] = conv.inputs as [Value, Value];
     const { weightBits, activationBits } = kind;
-    const tableInputs = family.name === 'tables' ? tableInputsOf(this.#options.isa) : 0;
+    const tableInputs = tableInputsOf(family.name, kind.codewords, this.#options.isa);
     const { groups } = conv.attributes;
     const packed = this.#rewrite.target.apply(family.pack, `${conv.name}/packed`, [this.#rewrite.valueOf(filter)], {
       groups,
@@ -193,6 +193,10 @@ function kindOf(conv: Node, graph: Graph): ConvolutionKind | undefined {
   if (!isWide && !(kind === 'bipolar' && Number.isInteger(Math.log2(max + 1)))) return undefined;
   const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.type.shape as [number, number, number, number];
   const [batch, outHeight, outWidth] = conv.outputs[0]!.type.shape as [number, number, number];
+  const isBinary3x3 = kind === 'bipolar' && max === 1 && kernelHeight === 3 && kernelWidth === 3;
+  const codewords = isBinary3x3
+    ? codewordsOf(graph.constants.get(filter)!, groupInputs * outChannels, maxCodewords)
+    : undefined;
   return {
     weightBits: isWide ? 16 : Math.log2(max + 1),
     activationBits: Math.ceil(Math.log2(x.type.encoding!.max + 1)),
@@ -200,6 +204,7 @@ function kindOf(conv: Node, graph: Graph): ConvolutionKind | undefined {
     groupOutputs: outChannels / conv.attributes.groups,
     taps: kernelHeight * kernelWidth,
     pixels: batch * outHeight * outWidth,
+    ...(codewords && { codewords: codewords.length }),
   };
 }
 

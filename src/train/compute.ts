@@ -5,6 +5,7 @@
 import type { Backend } from '../core/backend.js';
 import type { Graph } from '../core/graph.js';
 import { type LoweredTraining, lowerTraining } from '../passes/lower-training.js';
+import { lookUp } from '../util/nearest.js';
 
 export const computes = { 'low-bit': 'low-bit', simulated: 'simulated' } as const;
 export type Compute = keyof typeof computes;
@@ -16,7 +17,7 @@ export function defaultCompute(backend: Backend): Compute {
 
 /** The graph that runs: the one that was built when simulated. */
 export function lowered(graph: Graph, backend: Backend, compute: Compute = defaultCompute(backend)): LoweredTraining {
-  return compute === 'low-bit'
+  return lookUp(computes, compute, 'way to compute') === 'low-bit'
     ? lowerTraining(graph, { isa: backend.isa })
     : { graph, products: [], valueOf: (value) => value };
 }

@@ -18,7 +18,7 @@ export interface TrainingConfig {
   /** Only filters of layers whose names begin so decay. @default all */
   readonly decayed?: string;
   readonly augmentation: Augmentation;
-  /** A run keeps what it began with. @default defaultCompute of the backend */
+  /** A run keeps what it began with. Runs from before there was a choice are simulated. @default defaultCompute of the backend */
   readonly compute?: Compute;
   /** Of initialisation, order, augmentation, noise and dropout. */
   readonly seed: number;

@@ -134,6 +134,8 @@ export function readMetrics(file: string): MetricsLine[] {
         throw new FormatError(`'${file}', line ${number}: ${key} is ${JSON.stringify(value[key])}, not a number`);
       }
     }
+    if (value.type === 'diagnostics' && !Array.isArray(value.layers))
+      throw new FormatError(`'${file}', line ${number}: layers is ${JSON.stringify(value.layers)}, not a list`);
     return [value as unknown as MetricsLine];
   });
 }

@@ -6,6 +6,7 @@ import { Graph, type Value } from '../../core/graph.js';
 import { maxLevel, quantized } from '../../core/tensor.js';
 import { threshold } from '../../ops/integer/threshold.js';
 import { integerConv2d } from '../../ops/integer-conv2d/integer-conv2d.js';
+import { codewordTaps } from '../../ops/packed-conv2d/codebook.js';
 import { Philox } from '../../util/philox.js';
 import { type ConvShape, outPixels } from './conv-shapes.js';
 
@@ -13,12 +14,14 @@ export interface ConvLayers {
   readonly shape: ConvShape;
   readonly weightBits: number;
   readonly activationBits: number;
+  /** How many patterns the 3x3 filters of 1 bit are drawn from. @default any */
+  readonly codewords?: number | undefined;
   /** How many layers with weights of their own, one after the other; side by side where input and output differ in shape. */
   readonly count: number;
 }
 
 /** Input 'x' u8 levels; outputs 'y0', 'y1', .. u8 levels. */
-export function layersGraph({ shape, weightBits, activationBits, count }: ConvLayers): Graph {
+export function layersGraph({ shape, weightBits, activationBits, codewords, count }: ConvLayers): Graph {
   const { pixels, inChannels, outChannels } = shape;
   const graph = new Graph();
   const levels = maxLevel(activationBits);
@@ -27,7 +30,7 @@ export function layersGraph({ shape, weightBits, activationBits, count }: ConvLa
   const isChain = inChannels === outChannels && outPixels(shape) === pixels;
   let value = x;
   for (let i = 0; i < count; i++) {
-    value = addLayer(graph, isChain ? value : x, `${shape.name}/${i}`, shape, weightBits, levels);
+    value = addLayer(graph, isChain ? value : x, `${shape.name}/${i}`, shape, weightBits, levels, codewords);
     if (!isChain || i === count - 1) graph.output(`y${i}`, value);
   }
   return graph;
@@ -40,6 +43,7 @@ function addLayer(
   { inChannels, outChannels, size, stride, padding, groups, ...rest }: ConvShape,
   weightBits: number,
   levels: number,
+  codewords: number | undefined,
 ): Value {
   const random = new Philox(1, name);
   const filterType = quantized([size, size, inChannels / groups, outChannels], {
@@ -48,7 +52,10 @@ function addLayer(
     step: 1 / maxLevel(weightBits),
   });
   const terms = (size * size * inChannels) / groups;
-  const weights = Uint8Array.from({ length: terms * outChannels }, () => random.nextInt(maxLevel(weightBits) + 1));
+  const weights =
+    codewords === undefined
+      ? Uint8Array.from({ length: terms * outChannels }, () => random.nextInt(maxLevel(weightBits) + 1))
+      : codebookFilter((terms * outChannels) / codewordTaps, codewords, random);
   const out = outPixels({ inChannels, outChannels, size, stride, padding, groups, ...rest });
   const y = graph.apply(integerConv2d, name, [x, graph.constant(`${name}/filter`, filterType, weights)], {
     ...{ stride, dilation: 1, groups, padTop: padding, padLeft: padding, outHeight: out, outWidth: out },
@@ -62,6 +69,20 @@ function addLayer(
   }
   const thresholds = graph.constant(`${name}/up`, { dtype: 'i32', shape: [levels, outChannels] }, up);
   return graph.apply(threshold, `${name}/levels`, [y, thresholds], {});
+}
+
+/** The levels of a 3x3 filter of `channels` pairs of channels whose patterns are drawn from random codewords. */
+function codebookFilter(channels: number, codewords: number, random: Philox): Uint8Array {
+  const chosen = new Set<number>();
+  while (chosen.size < codewords) chosen.add(random.nextInt(2 ** codewordTaps));
+  const codebook = [...chosen];
+  const filter = new Uint8Array(codewordTaps * channels);
+  for (let channel = 0; channel < channels; channel++) {
+    const codeword = codebook[random.nextInt(codewords)]!;
+    for (let tap = 0; tap < codewordTaps; tap++)
+      filter[tap * channels + channel] = (codeword >> (codewordTaps - 1 - tap)) & 1;
+  }
+  return filter;
 }
 
 /** Random levels for the layer's input. */

@@ -6,6 +6,7 @@ import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
 import { Plan, Variables } from '../../backends/plan.js';
 import type { Backend } from '../../core/backend.js';
+import { codewordTaps } from '../../ops/packed-conv2d/codebook.js';
 import { families } from '../../ops/packed-conv2d/families.js';
 import type { KernelName } from '../../ops/packed-conv2d/kernel-choice.js';
 import { convolutionParts } from '../../ops/packed-conv2d/packed-conv2d.js';
@@ -27,6 +28,7 @@ import { type Timed, type Timing, timeInterleaved } from './timing.js';
 interface BenchConvOptions extends BackendOptions, PeerOptions {
   readonly shapes: string;
   readonly bits: string;
+  readonly codewords?: number;
   readonly kernel?: string;
   readonly repetitions: number;
   readonly json?: boolean;
@@ -41,6 +43,11 @@ export function registerBenchConv(bench: Parser): void {
       '--bits <list>',
       'bits W-A of weights and activations, 1 to 8, separated by commas',
       '1-1,1-2,1-4,2-2,4-4,8-8',
+    )
+    .option(
+      '--codewords <n>',
+      'draw the filters from this many patterns, 1 to 512 (1-bit 3x3 filters)',
+      integer('--codewords', 1),
     )
     .option('--kernel <name>', `kernel family instead of the fastest: ${Object.keys(kernels).join(', ')}`)
     .option('--repetitions <n>', 'repetitions whose median counts', integer('--repetitions', 3), 15)
@@ -59,7 +66,8 @@ interface PeerTime {
 interface LayerResult {
   readonly shape: string;
   readonly bits: string;
-  readonly codewords: null;
+  /** Patterns that the filters were drawn from; null for any. */
+  readonly codewords: number | null;
   readonly kernel: string;
   readonly backend: string;
   readonly microseconds: number;
@@ -74,7 +82,8 @@ async function benchConv(options: BenchConvOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const shapes = parseConvShapes(options.shapes);
   const bits = options.bits.split(',').map(parseLayerBits);
-  const kernel = options.kernel;
+  const { kernel, codewords } = options;
+  if (codewords !== undefined) requireCodewords(codewords, shapes, bits);
   if (kernel !== undefined) lookUp(kernels, kernel, 'kernel');
   const backend = await openBackend({ ...options, onNotice: output.note });
   const peers = await openPeers(options, backend.threads);
@@ -85,7 +94,10 @@ async function benchConv(options: BenchConvOptions): Promise<void> {
   for (const [i, shape] of shapes.entries()) {
     const onRound = (done: number): void => progress.update(i * options.repetitions + done, shape.name);
     results.push(
-      ...(await timeShape(backend, shape, bits, peers, kernel as KernelName | undefined, { ...options, onRound })),
+      ...(await timeShape(backend, shape, bits, peers, kernel as KernelName | undefined, codewords, {
+        ...options,
+        onRound,
+      })),
     );
   }
   progress.stop();
@@ -107,12 +119,21 @@ export function parseLayerBits(text: string): LayerBits {
   return { weightBits: Number(match[1]), activationBits: Number(match[2]) };
 }
 
+function requireCodewords(codewords: number, shapes: readonly ConvShape[], bits: readonly LayerBits[]): void {
+  if (codewords > 2 ** codewordTaps) throw new UsageError(`--codewords takes 1 to 512, not ${codewords}`);
+  const wide = bits.find(({ weightBits }) => weightBits > 1);
+  if (wide) throw new UsageError(`--codewords is for weights of 1 bit, not ${wide.weightBits}`);
+  const other = shapes.find(({ size }) => size !== 3);
+  if (other) throw new UsageError(`--codewords is for 3x3 filters, which ${other.name} has not`);
+}
+
 async function timeShape(
   backend: Backend,
   shape: ConvShape,
   bits: readonly LayerBits[],
   peers: Peers,
   kernel: KernelName | undefined,
+  codewords: number | undefined,
   timing: { readonly repetitions: number; readonly onRound: (done: number) => void },
 ): Promise<LayerResult[]> {
   const variables = new Variables(backend);
@@ -120,7 +141,7 @@ async function timeShape(
   const kernelOf = kernel ? () => kernel : tunedChooser(backend);
   const planOf = ({ weightBits, activationBits }: LayerBits, parts?: number): Plan => {
     // As many layers as the peers' models have, so that all find their weights in the same cache.
-    const graph = layersGraph({ shape, weightBits, activationBits, count: layersPerModel });
+    const graph = layersGraph({ shape, weightBits, activationBits, codewords, count: layersPerModel });
     const options = { isa: backend.isa, kernelOf, ...(parts === undefined ? {} : { parts }) };
     const plan = new Plan(isReference ? graph : selectKernels(graph, options), variables);
     const x = plan.tensor('x');
@@ -156,7 +177,7 @@ async function timeShape(
     return {
       shape: shape.name,
       bits: `${weightBits}-${activationBits}`,
-      codewords: null,
+      codewords: codewords ?? null,
       kernel: plans[i]!.nodes[0]!.op.name,
       backend: backend.name,
       microseconds,

@@ -88,7 +88,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     ours.push(performance.now() - started);
     for (const [part, milliseconds] of timeParts(session)) parts.set(part, [...(parts.get(part) ?? []), milliseconds]);
     for (const [name, { peer }] of Object.entries(peers)) {
-      await pauseAfter(theirs[name] !== undefined);
+      await pauseAfter(true);
       theirs[name] = [...(theirs[name] ?? []), (await peer.run(2))[1]!];
     }
     progress.update(i + 1, 'steps');

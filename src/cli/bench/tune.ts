@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { openBackend } from '../../backends/index.js';
 import { Plan, Variables } from '../../backends/plan.js';
 import type { Backend } from '../../core/backend.js';
-import { families } from '../../ops/packed-conv2d/families.js';
+import { type Family, families, takes } from '../../ops/packed-conv2d/families.js';
 import { channelClasses, choiceKey, chooseKernel, type KernelName } from '../../ops/packed-conv2d/kernel-choice.js';
 import { selectKernels } from '../../passes/select-kernels.js';
 import { tuningFile, tuningOf } from '../../runtime/tuning.js';
@@ -89,7 +89,7 @@ async function fastest(
   const usual = chooseKernel(kind, backend.isa);
   const variables = new Variables(backend);
   const graph = layersGraph({ shape, ...pair, count: 1 });
-  const names = Object.keys(families) as KernelName[];
+  const names = Object.values<Family>(families).flatMap((family) => (takes(family, kind) ? [family.name] : []));
   const plans = names.map((name) => {
     const plan = new Plan(selectKernels(graph, { isa: backend.isa, kernelOf: () => name }), variables);
     const x = plan.tensor('x');

@@ -155,7 +155,8 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
 }
 
 async function resumeRun(path: string, options: TrainCommandOptions, output: Output): Promise<void> {
-  const description = readRunConfig(path) as RunDescription;
+  const saved = readRunConfig(path) as RunDescription;
+  const description = { ...saved, training: { compute: 'simulated' as const, ...saved.training } };
   const network = defineNetwork(description.network);
   const { found, skipped } = findNewest(path);
   for (const { why } of skipped) output.note(`skipped a damaged checkpoint: ${why}`);

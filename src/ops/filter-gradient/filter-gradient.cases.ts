@@ -112,7 +112,7 @@ const bitCases = Array.from({ length: 8 }, (_, i) => i + 1).flatMap((gradientBit
   ),
 );
 
-/** Dropout doubles levels, and sums of extreme levels are the largest. */
+/** Largest levels that are not 2^k - 1; and sums of extreme levels, which are the largest. */
 const rangeCases = [
   caseOf('levels up to 6', small, { xMax: 6, dyMax: 63 }),
   caseOf('levels up to 128, gradients up to 128', small, { xMax: 128, dyMax: 128 }),

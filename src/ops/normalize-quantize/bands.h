@@ -9,7 +9,7 @@
 
 namespace subbit::SUBBIT_ISA {
 
-struct Windows {
+struct PoolWindows {
   int batch, height, width, channels;
   int outHeight, outWidth;
   int size, stride, padTop, padLeft;
@@ -40,12 +40,12 @@ struct Windows {
 };
 
 template <class Params>
-inline Windows WindowsOf(const Params& p) {
+inline PoolWindows PoolWindowsOf(const Params& p) {
   return {p.batch,  p.height, p.width,  p.channels, p.outHeight,     p.outWidth, p.size,
           p.stride, p.padTop, p.padLeft, p.isPooled != 0, p.period, p.tasksPerSample};
 }
 
-struct Band {
+struct PoolBand {
   int sample;
   /** Row of windows, and its first image row. */
   int oh;
@@ -55,7 +55,7 @@ struct Band {
   int outFirst, outCount;
 };
 
-inline Band BandOf(const Windows& w, int sample, int index) {
+inline PoolBand PoolBandOf(const PoolWindows& w, int sample, int index) {
   if (!w.isPooled) {
     const int first = index * w.run();
     const int count = Min(w.run(), w.elements() - first);
@@ -73,7 +73,7 @@ struct Task {
   Range bands;
 };
 
-inline Task TaskOf(const Windows& w, int task) {
+inline Task TaskOf(const PoolWindows& w, int task) {
   return {task / w.tasksPerSample, PartOf(task % w.tasksPerSample, w.tasksPerSample, w.bandsPerSample())};
 }
 
@@ -92,7 +92,7 @@ struct Workspace {
   float* rest;
 };
 
-inline Workspace WorkspaceOf(Pool& pool, int thread, const Windows& w, int rest) {
+inline Workspace WorkspaceOf(Pool& pool, int thread, const PoolWindows& w, int rest) {
   // Not a multiple of a page apart: processors take loads and stores at one place of two pages for the same, and wait.
   const ptrdiff_t band = CeilDiv(w.LargestBand(), 16) * 16 + 48;
   const ptrdiff_t windows = w.isPooled ? CeilDiv(w.outWidth * w.channels, 16) * 16 : 0;

@@ -15,7 +15,7 @@ inline void SlopeElements(const float* __restrict z, const T* __restrict dy, flo
 }
 
 /** dz of what the activation saw in a band: of the windows' maxima, or of every element. */
-SUBBIT_APART void Slopes(const Windows& w, const Band& band, int kind, const Scaled& dy, const float* z, float* dz) {
+SUBBIT_APART void Slopes(const PoolWindows& w, const PoolBand& band, int kind, const Scaled& dy, const float* z, float* dz) {
   const float factor = dy.FactorOf(band.sample);
   const ptrdiff_t first = static_cast<ptrdiff_t>(band.sample) * w.outElements() + band.outFirst;
   dy.With([&](const auto* elements) {
@@ -52,7 +52,7 @@ struct WindowRoute {
 };
 
 /** dz of a band from that of its windows. */
-SUBBIT_APART void Route(const Windows& w, const Band& band, const Workspace& s, float* dz) {
+SUBBIT_APART void Route(const PoolWindows& w, const PoolBand& band, const Workspace& s, float* dz) {
   if (!w.CoverImage()) {
     for (int i = 0; i < band.count; ++i) dz[i] = 0;
   }
@@ -78,14 +78,14 @@ inline void GradientElements(int count, const Channels& c, const float* centred,
 
 /** The operands of the ops here. */
 struct Gradient {
-  Windows w;
+  PoolWindows w;
   Channels channels;
   Scaled x;
   Scaled dy;
   int kind;
 
   /** dx of a band. */
-  void Band(const subbit::SUBBIT_ISA::Band& band, const Workspace& s, float* dx) const {
+  void PoolBand(const subbit::SUBBIT_ISA::PoolBand& band, const Workspace& s, float* dx) const {
     const bool isNormalized = channels.normalization == kStatistics;
     if (isNormalized) {
       Normalize<true>(w, band, x, channels, s);
@@ -106,7 +106,7 @@ struct Gradient {
 
 template <class Params, class Buffers>
 inline Gradient GradientOf(const Params& p, const Buffers& b, const Channels& channels) {
-  return {WindowsOf(p), channels, Scaled{b.x.data, p.xKind, p.xStep, p.xScaleCount, b.xScale.f32()},
+  return {PoolWindowsOf(p), channels, Scaled{b.x.data, p.xKind, p.xStep, p.xScaleCount, b.xScale.f32()},
           Scaled{b.dy.data, p.dyKind, p.dyStep, p.dyScaleCount, b.dyScale.f32()}, p.kind};
 }
 
@@ -177,7 +177,7 @@ struct Sums {
 
 /** Adds dz of a band to the sums. Outside of the windows' maxima it is zero. */
 template <bool kHasProducts>
-inline void AddBand(const Gradient& g, const Band& band, const Workspace& s, Sums& sums) {
+inline void AddBand(const Gradient& g, const PoolBand& band, const Workspace& s, Sums& sums) {
   Normalize<kHasProducts>(g.w, band, g.x, g.channels, s);
   if (g.w.isPooled) {
     Maximum<kHasProducts ? kCentred : kMaximum>(g.w, band, s);
@@ -207,7 +207,7 @@ void NormalizeQuantizeGradientSums(const NormalizeQuantizeGradientSumsParams& p,
     Sums sums = {channels, p.period, s.rest, s.rest + p.period, total, total + channels};
     sums.Clear();
     for (int i = task.bands.first; i < task.bands.end; ++i) {
-      const Band band = BandOf(g.w, task.sample, i);
+      const PoolBand band = PoolBandOf(g.w, task.sample, i);
       if (hasProducts) {
         AddBand<true>(g, band, s, sums);
       } else {
@@ -231,15 +231,15 @@ void NormalizeQuantizeGradientSums(const NormalizeQuantizeGradientSumsParams& p,
 
 void NormalizeQuantizeGradient(const NormalizeQuantizeGradientParams& p, const NormalizeQuantizeGradientBuffers& b, Pool& pool) {
   const Gradient g = GradientOf(p, b, GradientChannelsOf(p, b, b.scratch.f32()));
-  const Windows& w = g.w;
+  const PoolWindows& w = g.w;
   pool.Run(w.batch * w.tasksPerSample, [&](int index, int thread) {
     const Task task = TaskOf(w, index);
     const Workspace s = WorkspaceOf(pool, thread, w, 0);
     float* dx = b.dx.f32() + static_cast<ptrdiff_t>(task.sample) * w.elements();
     for (int i = task.bands.first; i < task.bands.end; ++i) {
-      const Band band = BandOf(w, task.sample, i);
+      const PoolBand band = PoolBandOf(w, task.sample, i);
       FetchAhead(dx + band.first + band.count, band.count);
-      g.Band(band, s, dx + band.first);
+      g.PoolBand(band, s, dx + band.first);
     }
   });
 }
@@ -247,7 +247,7 @@ void NormalizeQuantizeGradient(const NormalizeQuantizeGradientParams& p, const N
 void NormalizeQuantizeGradientLevels(const NormalizeQuantizeGradientLevelsParams& p, const NormalizeQuantizeGradientLevelsBuffers& b,
                                      Pool& pool) {
   const Gradient g = GradientOf(p, b, GradientChannelsOf(p, b, b.scratch.f32()));
-  const Windows& w = g.w;
+  const PoolWindows& w = g.w;
   const int elements = w.elements();
   const float max = static_cast<float>(p.levels);
   const uint32_t step = static_cast<uint32_t>(b.step.i32()[0]);
@@ -256,8 +256,8 @@ void NormalizeQuantizeGradientLevels(const NormalizeQuantizeGradientLevelsParams
     float* dx = s.rest;
     int32_t largest = 0;
     for (int i = 0; i < w.bandsPerSample(); ++i) {
-      const Band band = BandOf(w, sample, i);
-      g.Band(band, s, dx + band.first);
+      const PoolBand band = PoolBandOf(w, sample, i);
+      g.PoolBand(band, s, dx + band.first);
       largest = Max(largest, LargestMagnitudeBits(dx + band.first, band.count));
     }
     const float magnitude = __builtin_bit_cast(float, largest);

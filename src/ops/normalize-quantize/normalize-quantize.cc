@@ -15,7 +15,7 @@ inline void QuantizeElements(const float* __restrict z, int count, float max, ui
 }  // namespace
 
 void NormalizeQuantize(const NormalizeQuantizeParams& p, const NormalizeQuantizeBuffers& b, Pool& pool) {
-  const Windows w = WindowsOf(p);
+  const PoolWindows w = PoolWindowsOf(p);
   const Channels channels = ChannelsOf(p, b, b.scratch.f32());
   const Scaled x = {b.x.data, p.xKind, p.xStep, p.xScaleCount, b.xScale.f32()};
   const float max = static_cast<float>(p.levels);
@@ -23,7 +23,7 @@ void NormalizeQuantize(const NormalizeQuantizeParams& p, const NormalizeQuantize
     const Task task = TaskOf(w, index);
     const Workspace s = WorkspaceOf(pool, thread, w, 0);
     for (int i = task.bands.first; i < task.bands.end; ++i) {
-      const Band band = BandOf(w, task.sample, i);
+      const PoolBand band = PoolBandOf(w, task.sample, i);
       Normalize<false>(w, band, x, channels, s);
       if (w.isPooled) Maximum<kMaximum>(w, band, s);
       const float* z = w.isPooled ? s.best : s.z;

@@ -42,7 +42,7 @@ inline void NormalizeElements(const T* x, float factor, int count, const Channel
 
 /** z of a band, and what it is made of where the gradient asks for it. */
 template <bool kKeepsCentred>
-SUBBIT_APART void Normalize(const Windows& w, const Band& band, const Scaled& x, const Channels& c, const Workspace& s) {
+SUBBIT_APART void Normalize(const PoolWindows& w, const PoolBand& band, const Scaled& x, const Channels& c, const Workspace& s) {
   const float factor = x.FactorOf(band.sample);
   const ptrdiff_t first = static_cast<ptrdiff_t>(band.sample) * w.elements() + band.first;
   x.With([&](const auto* elements) {
@@ -66,7 +66,7 @@ struct Taps {
   int first, rowTaps;
 };
 
-inline Taps TapsOf(const Windows& w, const Band& band, int ow) {
+inline Taps TapsOf(const PoolWindows& w, const PoolBand& band, int ow) {
   const int h = band.oh * w.stride - w.padTop;
   const int left = ow * w.stride - w.padLeft;
   const Range rows = PositionsInside(h, 1, w.size, w.height);
@@ -125,7 +125,7 @@ struct WindowMaximum {
 
 /** The maximum over the windows of one row. */
 template <Kept kKept>
-SUBBIT_APART void Maximum(const Windows& w, const Band& band, const Workspace& s) {
+SUBBIT_APART void Maximum(const PoolWindows& w, const PoolBand& band, const Workspace& s) {
   for (int ow = 0; ow < w.outWidth; ++ow) {
     const Taps taps = TapsOf(w, band, ow);
     const int out = ow * w.channels;

@@ -149,4 +149,24 @@ const back = Object.entries(geometries).flatMap(([name, geometry]) =>
   }),
 );
 
-export const routedConv2dCases: readonly OpCase[] = [...forward, ...back];
+/** Several pieces of samples, the last one short; zero points; real images. */
+const pieces: Geometry = {
+  ...{ x: [9, 36, 36, 3], outChannels: 48, size: 3, pad: 1, out: [36, 36] },
+  pool: { size: 2, stride: 2, outHeight: 18, outWidth: 18 },
+};
+const moreForward = Object.entries({
+  'pieces of samples': { geometry: pieces, image: { kind: 'levels', max: 3, step: 1 / 64 } },
+  'zero points': {
+    geometry: geometries['2x2 windows']!,
+    image: { kind: 'levels', max: 3, step: 1 / 64, zeroPoints: [1, 2, 0] },
+  },
+  'real x': { geometry: pieces, image: undefined },
+} as const).map(([name, { geometry, image }]) => {
+  const { x, outChannels, size } = geometry;
+  const content = integers(0, 3);
+  const images = image === undefined ? realInput(x, content) : input(quantized(x, image), content);
+  const inputs = [images, realInput([size, size, x[3], outChannels], exact), realInput([outChannels], uniform(0, 1))];
+  return opCase(conv2dLevels, name, inputs, { ...attributesOf(geometry), bits: 2 });
+});
+
+export const routedConv2dCases: readonly OpCase[] = [...forward, ...moreForward, ...back];

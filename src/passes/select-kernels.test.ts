@@ -1,0 +1,44 @@
+/** Kernel selection computes the same integers; deploy.test.ts has whole networks, here is what they do not have. */
+import { expect, test } from 'vitest';
+import { Plan, Variables } from '../backends/plan.js';
+import { createReference } from '../backends/reference.js';
+import { Graph } from '../core/graph.js';
+import { quantized } from '../core/tensor.js';
+import { integerAdd } from '../ops/integer/integer-add.js';
+import { rescale } from '../ops/integer/rescale.js';
+import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
+import { selectKernels } from './select-kernels.js';
+
+const constant = (graph: Graph, name: string, values: readonly number[]) =>
+  graph.constant(name, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values));
+
+/** conv -> rescale -> r + r */
+function doubled(): Graph {
+  const graph = new Graph();
+  const x = graph.input('x', quantized([1, 3, 3, 2], { kind: 'levels', max: 3, step: 1 }));
+  const filterType = quantized([1, 1, 2, 2], { kind: 'bipolar', max: 1, step: 1 });
+  const filter = graph.constant('filter', filterType, Uint8Array.from([1, 0, 0, 0]));
+  const geometry = { stride: 1, dilation: 1, groups: 1, padTop: 0, padLeft: 0, outHeight: 3, outWidth: 3 };
+  const acc = graph.apply(integerConv2d, 'conv', [x, filter], geometry);
+  const factors = [
+    constant(graph, 'multiplier', [3, 5]),
+    constant(graph, 'shift', [1, 0]),
+    constant(graph, 'bias', [1, -2]),
+  ];
+  const stream = graph.apply(rescale, 'stream', [acc, ...factors], { low: -1000, high: 1000, step: 1 });
+  graph.output('y', graph.apply(integerAdd, 'sum', [stream, stream], {}));
+  return graph;
+}
+
+function run(graph: Graph): number[] {
+  const plan = new Plan(graph, new Variables(createReference()));
+  plan.tensor('x').set([0, 1, 2, 3, 3, 2, 1, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 3]);
+  plan.run();
+  return [...plan.tensor('y')];
+}
+
+test('a stream that is added to itself', () => {
+  const expected = run(doubled());
+  expect(expected.some((each) => each !== 0)).toBe(true);
+  expect(run(selectKernels(doubled(), { isa: 'avx512' }))).toEqual(expected);
+});
