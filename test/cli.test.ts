@@ -82,6 +82,21 @@ describe('results', () => {
     expect(preset.totals.macs / 1e6).toBeCloseTo(41.7, 1);
   });
 
+  test('inspect --kernels gives the spread of the binary filters, and a page', () => {
+    const page = join(folder, 'kernels.html');
+    const { kernels } = json('inspect', run, '--kernels', '--html', page) as {
+      kernels: { name: string; filters: number; counts: number[] }[];
+    };
+    expect(kernels.map(({ name, filters }) => [name, filters])).toEqual([
+      ['conv1', 32 * 64],
+      ['conv2', 64 * 64],
+    ]);
+    for (const { counts, filters } of kernels) expect(counts.reduce((sum, count) => sum + count)).toBe(filters);
+    const html = readFileSync(page, 'utf8');
+    expect(html.match(/<h2>/g)).toHaveLength(2);
+    expect(html).not.toMatch(/https?:|<script/);
+  });
+
   test('data list gives the data sets', () => {
     const { datasets } = json('data', 'list') as { datasets: { name: string; present: boolean }[] };
     expect(datasets.find(({ name }) => name === 'digits')).toMatchObject({
@@ -185,6 +200,7 @@ describe('errors are one line with an exit code', () => {
       status: 2,
       message: /leave out --weight-decay/,
     },
+    { name: 'a page of nothing', args: ['inspect', run, '--html', 'x.html'], status: 2, message: /--kernels/ },
     { name: 'missing run', args: ['eval', 'no-run'], status: 2, message: /no run 'no-run'/ },
     { name: 'unknown backend', args: ['eval', run, '--backend', 'natve'], status: 2, message: /did you mean 'native'/ },
     {

@@ -4,9 +4,13 @@ import { presets } from '../../nn/models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
 import { type LayerSummary, type NetworkSummary, summarize } from '../../nn/summary.js';
 import { lastFile } from '../../train/checkpoint.js';
+import { writeFileAtomic } from '../../util/atomic-file.js';
+import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { type CliCommand, integer } from '../command.js';
 import { type DeployedSummary, describeEncoding, summarizeDeployed } from '../deployed-summary.js';
+import { kernelsPage } from '../kernels-page.js';
+import { formatKernels, kernelsOf } from '../kernels-report.js';
 import { isModelFile, readModel } from '../models.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, formatBytes, formatTable, type Output } from '../output.js';
@@ -22,6 +26,8 @@ export const inspectCommand: CliCommand = {
         `folder of a run, a .subbit file, or a preset (${Object.keys(presets).join(', ')})`,
       )
       .option('--classes <n>', 'classes of a preset', integer('--classes', 1), 10)
+      .option('--kernels', 'how the binary 3x3 filters of a run are spread over the 512 sign patterns')
+      .option('--html <file>', 'with --kernels: a page with curves and pictures')
       .option('--json', 'print one JSON object');
     addNetworkOptions(parser).action(inspect);
   },
@@ -29,12 +35,16 @@ export const inspectCommand: CliCommand = {
 
 interface InspectOptions extends NetworkOptions {
   readonly classes: number;
+  readonly kernels?: boolean;
+  readonly html?: string;
   readonly json?: boolean;
 }
 
 function inspect(target: string, options: InspectOptions): void {
   const output = createOutput(options.json ?? false);
-  if (isModelFile(target)) inspectModel(target, output);
+  if (options.html !== undefined && !options.kernels) throw new UsageError('--html needs --kernels');
+  if (options.kernels) inspectKernels(target, options.html, output);
+  else if (isModelFile(target)) inspectModel(target, output);
   else inspectNetwork(target, options, output);
 }
 
@@ -50,6 +60,17 @@ function inspectNetwork(target: string, options: InspectOptions, output: Output)
     { ...summary, totals: { ...summary.totals, fileBytes } },
     () => `${networkTitle(description)}\n${formatSummary(summary)}`,
   );
+}
+
+function inspectKernels(run: string, html: string | undefined, output: Output): void {
+  const checkpoint = openCheckpoint(run, 'last', output.note);
+  const { network } = descriptionOf(checkpoint);
+  const layers = kernelsOf(network, checkpoint);
+  if (html !== undefined) {
+    writeFileAtomic(html, kernelsPage(`${networkTitle(network)}: ${run}`, layers));
+    output.note(`wrote ${html}`);
+  }
+  output.result({ kernels: layers }, () => formatKernels(layers));
 }
 
 function inspectModel(path: string, output: Output): void {

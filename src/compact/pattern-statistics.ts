@@ -1,0 +1,81 @@
+/**
+ * How the 3x3 filters of a layer are spread over the 512 sign patterns, the *codewords* (Sparks, figure 1: nearly a power law).
+ *
+ * A codeword's id is its nine signs as bits, row by row, the most significant first; 1 is +1 (sign(0) = +1, as in the
+ * quantizer). `rank` counts codewords by use, the most used one first; ties go to the lower id.
+ */
+import { SubbitError } from '../util/errors.js';
+
+export const codewordLength = 9;
+export const numCodewords = 2 ** codewordLength;
+
+export interface PatternStatistics {
+  /** Filters in the layer: input times output channels. */
+  readonly filters: number;
+  /** How often each codeword occurs, by id. */
+  readonly counts: readonly number[];
+  /** Ids by use, those that occur. */
+  readonly ranking: readonly number[];
+  /** Share of filters that the most used n codewords cover: coverage[n - 1]. */
+  readonly coverage: readonly number[];
+  /** Of the distribution over codewords, per weight: 1 where all 512 occur alike. */
+  readonly entropyBitsPerWeight: number;
+  /** count ~ rank^-exponent, fitted on logarithms over the codewords that occur; undefined where fewer than three do. */
+  readonly powerLaw?: { readonly exponent: number; readonly amplitude: number; readonly r2: number };
+}
+
+/** The codeword of each filter of a [3, 3, C, K] tensor, as [C, K]. */
+export function codewordsOf(filter: ArrayLike<number>, shape: readonly number[]): Uint16Array {
+  const [height, width, inChannels, outChannels] = shape;
+  if (shape.length !== 4 || height !== 3 || width !== 3)
+    throw new SubbitError(`codewords are of 3x3 filters, not of [${shape.join(', ')}]`);
+  const filters = inChannels! * outChannels!;
+  const ids = new Uint16Array(filters);
+  for (let tap = 0; tap < codewordLength; tap++)
+    for (let i = 0; i < filters; i++) ids[i] = (ids[i]! << 1) | (filter[tap * filters + i]! >= 0 ? 1 : 0);
+  return ids;
+}
+
+export function patternStatistics(ids: ArrayLike<number>): PatternStatistics {
+  const counts = Array<number>(numCodewords).fill(0);
+  for (let i = 0; i < ids.length; i++) counts[ids[i]!] = counts[ids[i]!]! + 1;
+  const ranking = counts
+    .map((_, id) => id)
+    .filter((id) => counts[id]! > 0)
+    .sort((a, b) => counts[b]! - counts[a]! || a - b);
+  let covered = 0;
+  let entropy = 0;
+  const coverage = Array.from({ length: numCodewords }, (_, i) => {
+    covered += i < ranking.length ? counts[ranking[i]!]! : 0;
+    return covered / ids.length;
+  });
+  for (const id of ranking) entropy -= (counts[id]! / ids.length) * Math.log2(counts[id]! / ids.length);
+  const powerLaw = fitPowerLaw(ranking.map((id) => counts[id]!));
+  return {
+    ...{ filters: ids.length, counts, ranking, coverage },
+    entropyBitsPerWeight: entropy / codewordLength,
+    ...(powerLaw === undefined ? {} : { powerLaw }),
+  };
+}
+
+/** Least squares of log count over log rank; `counts` by rank. */
+function fitPowerLaw(counts: readonly number[]): PatternStatistics['powerLaw'] {
+  if (counts.length < 3) return undefined;
+  if (counts[0] === counts.at(-1)) return { exponent: 0, amplitude: counts[0]!, r2: 1 };
+  const points = counts.map((count, i) => [Math.log(i + 1), Math.log(count)] as const);
+  const mean = (axis: 0 | 1): number => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  const [x, y] = [mean(0), mean(1)];
+  let [xx, xy, yy] = [0, 0, 0];
+  for (const point of points) {
+    xx += (point[0] - x) ** 2;
+    xy += (point[0] - x) * (point[1] - y);
+    yy += (point[1] - y) ** 2;
+  }
+  const slope = xy / xx;
+  return { exponent: -slope, amplitude: Math.exp(y - slope * x), r2: xy ** 2 / (xx * yy) };
+}
+
+/** The signs of a codeword, -1 or +1, row by row. */
+export function signsOf(id: number): number[] {
+  return Array.from({ length: codewordLength }, (_, tap) => ((id >> (codewordLength - 1 - tap)) & 1 ? 1 : -1));
+}
