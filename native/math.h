@@ -61,9 +61,11 @@ inline double Exp(double x) {
 inline double Log(double x) {
   constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
   const uint64_t bits = __builtin_bit_cast(uint64_t, x);
-  const int64_t exponent = static_cast<int64_t>(bits - kSqrtHalf) >> 52;
-  const double k = static_cast<double>(exponent);
-  const double f = __builtin_bit_cast(double, bits - (static_cast<uint64_t>(exponent) << 52)) - 1;
+  // k + 1023, and k: without a signed shift of 64 bits or a conversion, which AVX2 has not.
+  constexpr uint64_t kBias = 1023;
+  const uint64_t exponent = (bits - kSqrtHalf + (kBias << 52)) >> 52;
+  const double k = __builtin_bit_cast(double, exponent | 0x4330000000000000) - (0x1p52 + 1023);
+  const double f = __builtin_bit_cast(double, bits - ((exponent - kBias) << 52)) - 1;
   const double s = f / (2 + f);
   const double z = s * s;
   const double w = z * z;

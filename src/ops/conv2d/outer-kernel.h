@@ -79,6 +79,9 @@ inline OuterKernel SelectOuterKernel(int positions, int vectors) {
     if (vectors == 3) return OuterKernelAt<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>(positions - 1);
     if (vectors == 2) return OuterKernelAt<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(positions - 1);
     return OuterKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(positions - 1);
+  } else if constexpr (kLoadsFirst) {
+    if (vectors == 2) return OuterKernelAt<2, 1, 2, 3, 4>(positions - 1);
+    return OuterKernelAt<1, 1, 2, 3, 4, 5, 6>(positions - 1);
   } else {
     if (vectors == 2) return OuterKernelAt<2, 1, 2, 3, 4, 5, 6>(positions - 1);
     return OuterKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(positions - 1);

@@ -37,9 +37,11 @@ inline constexpr ptrdiff_t PanelStart(int panel, ptrdiff_t rows) { return panel 
 
 /**
  * Pixels or positions of a micro-kernel's tile beside some vectors of a panel: so many that their sums fill 24 or 27 of 32
- * registers, or 12 of 16. (With one vector, 16 pixels were no faster than 12.)
+ * registers, or 12 of 16. (With one vector, 16 pixels were no faster than 12.) V8 loads all operands of a step before its first product:
+ * then larger tiles keep sums in memory, and every step waits for the one before (1.7 times as long).
  */
 inline constexpr int MaxTile(int vectors) {
+  if (kLoadsFirst) return vectors == 2 ? 4 : 6;
   if (kRegisters == 32) return vectors == 3 ? 9 : 12;
   return vectors == 2 ? 6 : 12;
 }

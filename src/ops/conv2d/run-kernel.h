@@ -83,6 +83,9 @@ inline RunKernel SelectRunKernel(int pixels, int vectors) {
     if (vectors == 3) return RunKernelAt<3, 1, 2, 3, 4, 5, 6, 7, 8, 9>(pixels - 1);
     if (vectors == 2) return RunKernelAt<2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(pixels - 1);
     return RunKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(pixels - 1);
+  } else if constexpr (kLoadsFirst) {
+    if (vectors == 2) return RunKernelAt<2, 1, 2, 3, 4>(pixels - 1);
+    return RunKernelAt<1, 1, 2, 3, 4, 5, 6>(pixels - 1);
   } else {
     if (vectors == 2) return RunKernelAt<2, 1, 2, 3, 4, 5, 6>(pixels - 1);
     return RunKernelAt<1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>(pixels - 1);

@@ -22,6 +22,13 @@ inline constexpr int kLanes = 4;
 inline constexpr int kRegisters = 16;
 #endif
 
+/** Whether the compiler that makes machine code takes registers for all that a loop's body loads. */
+#if defined(__wasm_simd128__)
+inline constexpr bool kLoadsFirst = true;
+#else
+inline constexpr bool kLoadsFirst = false;
+#endif
+
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float))));
 typedef float UnalignedVec __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
 

@@ -7,7 +7,9 @@
  * samples whose gradient stays in the first-level cache goes through all rows.
  */
 #include "gradient-tile.h"
+#include "joined-tile.h"
 #include "pack-gradient.h"
+#include "pack-joined.h"
 
 namespace subbit::SUBBIT_ISA {
 namespace {
@@ -43,10 +45,11 @@ void AddSamples(const GradientLayout& layout, const int32_t* offsets, uint8_t* b
   tile.sumFactor = layout.needsSums() ? 256 - layout.p.dyMax : 0;
   tile.factor = layout.p.factor;
   tile.stride = to.stride;
+  const int quadsPerSplit = layout.isJoined() ? QuadsPerSplit(layout.p, layout.joinShift) : 0;
   const int panels = CeilDiv(layout.blocks, TileBlocks(layout.quads));
   for (int panel = 0; panel < panels; ++panel) {
     const Range blocks = PartOf(panel, panels, layout.blocks);
-    const int tileRows = TileRows(layout.quads, blocks.size());
+    const int tileRows = layout.isJoined() ? kJoinedRows : TileRows(layout.quads, blocks.size());
     const int group = Max(1, kGroupBytes / static_cast<int>(tile.blockBytes * blocks.size()));
     for (int n = 0; n < samples; n += group) {
       tile.samples = Min(group, samples - n);
@@ -55,12 +58,16 @@ void AddSamples(const GradientLayout& layout, const int32_t* offsets, uint8_t* b
       const uint8_t* image = layout.imageOf(block, n);
       for (int row = rows.first; row < rows.end; row += tileRows) {
         const int count = Min(tileRows, rows.end - row);
-        const uint8_t* images[kMaxTileRows];
+        const uint8_t* images[Max(kMaxTileRows, kJoinedRows)];
         for (int i = 0; i < count; ++i) images[i] = image + offsets[row + i];
         tile.rows = images;
         tile.sums = layout.sumsOf(block, n) + row;
         tile.out = to.out + row * to.stride + blocks.first * kGradientBlock;
-        AddTile(tile, count, blocks.size());
+        if (layout.isJoined()) {
+          AddJoinedTile(tile, layout.joinShift, quadsPerSplit, count);
+        } else {
+          AddTile(tile, count, blocks.size());
+        }
       }
     }
   }
@@ -100,7 +107,11 @@ void Conv2dFilterGradientDot(const Conv2dFilterGradientDotParams& p, const Conv2
       const size_t imageBytes = channels.size() * ImageStride(layout);
       const size_t lineBytes = 16 * sizeof(int32_t) * p.height;
       void* scratch = pool.Scratch(thread, imageBytes > lineBytes ? imageBytes : lineBytes);
-      PackImage(layout, steps, x, channels, static_cast<uint8_t*>(scratch), layout.imageOf(block, sample));
+      if (layout.isJoined()) {
+        PackJoined(layout, x, channels, static_cast<uint16_t*>(scratch), layout.imageOf(block, sample));
+      } else {
+        PackImage(layout, steps, x, channels, static_cast<uint8_t*>(scratch), layout.imageOf(block, sample));
+      }
       if (layout.needsSums()) {
         SumRows(layout, x, channels, static_cast<int32_t*>(scratch), layout.sumsOf(block, sample));
       }

@@ -21,6 +21,8 @@ interface Setting {
   readonly dyMax: number;
   /** Of both operands. @default all levels alike */
   readonly content?: Content;
+  /** Of the gradient. @default as of the image */
+  readonly dyContent?: Content;
 }
 
 /** Samples of zeros have scale 0. */
@@ -39,13 +41,13 @@ function likeFloats(terms: number): Parity {
   };
 }
 
-function caseOf(name: string, geometry: Geometry, { xMax, dyMax, content }: Setting): OpCase {
+function caseOf(name: string, geometry: Geometry, { xMax, dyMax, content, dyContent = content }: Setting): OpCase {
   const { x, outChannels, filter, stride = 1, dilation, pad = [0, 0], out } = geometry;
   const image = quantized(x, { kind: 'levels', max: xMax, step: 1 / xMax });
   const gradient = { kind: 'bipolar', max: dyMax, step: 1 / dyMax, scaleAxis: 'first' } as const;
   const inputs = [
     input(image, content ?? integers(0, xMax)),
-    input(quantized([x[0], ...out, outChannels], gradient), content ?? integers(0, dyMax)),
+    input(quantized([x[0], ...out, outChannels], gradient), dyContent ?? integers(0, dyMax)),
     realInput([x[0]], scales),
   ];
   const attributes = {
@@ -120,4 +122,23 @@ const rangeCases = [
   caseOf('largest and smallest levels', small, { xMax: 255, dyMax: 127, content: values(127, 0) }),
 ];
 
-export const filterGradientCases: readonly OpCase[] = [...geometryCases, ...bitCases, ...rangeCases];
+const even: Geometry = { x: [5, 9, 8, 18], outChannels: 33, filter: [3, 3], pad: [1, 1], out: [9, 8] };
+
+/** Pairs of channels in one integer (joined-tile.h): every shift, and sums of either sign as large as they may grow between splits. */
+const joinedCases = [
+  ...[1, 3, 6, 7, 15].flatMap((xMax) =>
+    [4, 6, 8].map((bits) => caseOf(`pairs, levels up to ${xMax}, ${bits} bits`, even, { xMax, dyMax: maxLevel(bits) })),
+  ),
+  ...[0, 15].flatMap((gradient) =>
+    [1, 3, 7].map((xMax) =>
+      caseOf(`pairs of ${xMax}, gradients of ${gradient}`, own['whole registers, 18x18']!, {
+        xMax,
+        dyMax: 15,
+        content: values(xMax),
+        dyContent: values(gradient),
+      }),
+    ),
+  ),
+];
+
+export const filterGradientCases: readonly OpCase[] = [...geometryCases, ...bitCases, ...rangeCases, ...joinedCases];

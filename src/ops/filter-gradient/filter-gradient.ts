@@ -14,6 +14,10 @@
  *
  * The second form lacks half of the integer: 2q - max = 2 (q - 128) + (256 - max), so the row's sum of the image, times 256 - max, is
  * added to twice the product.
+ *
+ * Where the best product is that of 16-bit integers (WebAssembly, SSE2, NEON without sdot), levels of few bits are taken in pairs of
+ * channels: a plane of 16-bit integers lies where those of two channels would, and the gradient is [k / 16][i / 2][16][2]
+ * (joined-tile.h).
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { largestInteger, operandOf, real, stepOf, type TensorType } from '../../core/tensor.js';

@@ -183,7 +183,8 @@ inline void AddTile(const GradientTile& tile, int rows, int blocks) {
 }
 #else
 inline constexpr int kMaxTileRows = kLanes == 8 || kRegisters == 32 ? 4 : 2;
-inline constexpr int kRowsPerUnit = kMaxTileRows;
+/** Whole tiles, also of joined channels. */
+inline constexpr int kRowsPerUnit = kRegisters == 32 ? 8 : 4;
 
 inline int TileBlocks(int) { return 1; }
 inline int TileRows(int, int) { return kMaxTileRows; }

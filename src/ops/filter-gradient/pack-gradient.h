@@ -6,11 +6,9 @@
  * every channel and sample. With AVX-512 they are listed once, and two loads and a permutation fetch 64 of them.
  */
 #pragma once
-#include "gradient-layout.h"
+#include "fill-plane.h"
 
 namespace subbit::SUBBIT_ISA {
-
-typedef uint8_t Bytes16 __attribute__((vector_size(16)));
 
 inline Bytes16 InterleaveLow(Bytes16 a, Bytes16 b) {
   return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -48,6 +46,14 @@ inline void StoreQuads(const Bytes16* pixel, uint8_t* out) {
 #endif
 }
 
+/** The same, two pixels after two. */
+inline void StorePairs(const Bytes16* pixel, uint8_t* out) {
+  StoreAs(out, InterleaveLow(pixel[0], pixel[1]));
+  StoreAs(out + 16, InterleaveHigh(pixel[0], pixel[1]));
+  StoreAs(out + 32, InterleaveLow(pixel[2], pixel[3]));
+  StoreAs(out + 48, InterleaveHigh(pixel[2], pixel[3]));
+}
+
 /** Levels as signed bytes: 2q - max, or q - 128, in arithmetic modulo 256. */
 template <bool kIsWhole>
 inline Bytes16 SignedBytes(Bytes16 levels, uint8_t max) {
@@ -55,9 +61,9 @@ inline Bytes16 SignedBytes(Bytes16 levels, uint8_t max) {
   return levels ^ uint8_t{128};
 }
 
-/** One sample of dy: [k / 16][i / 4][16][4]. */
-template <bool kIsWhole>
-void PackGradientAs(const GradientLayout& layout, const uint8_t* dy, uint8_t* out) {
+/** One sample of dy: [k / 16][i / 4], of which `store` makes [16][4], or [2][16][2]. */
+template <bool kIsWhole, class Store>
+void PackGradientAs(const GradientLayout& layout, const uint8_t* dy, uint8_t* out, const Store& store) {
   const int channels = layout.p.outChannels;
   const int pixels = layout.pixels;
   const int quads = layout.quads;
@@ -72,24 +78,23 @@ void PackGradientAs(const GradientLayout& layout, const uint8_t* dy, uint8_t* ou
       for (int j = 0; j < 4; ++j) {
         pixel[j] = SignedBytes<kIsWhole>(LoadAs<Bytes16>(from + static_cast<ptrdiff_t>(j) * channels), max);
       }
-      StoreQuads(pixel, out + quad * 4 * kGradientBlock);
+      store(pixel, out + quad * 4 * kGradientBlock);
     }
     for (int quad = wholeQuads; quad < quads; ++quad) {
       for (int j = 0; j < 4; ++j, from += channels) {
         const bool isInside = 4 * quad + j < pixels;
         pixel[j] = isInside ? SignedBytes<kIsWhole>(LoadPart(from, count), max) : Bytes16{};
       }
-      StoreQuads(pixel, out + quad * 4 * kGradientBlock);
+      store(pixel, out + quad * 4 * kGradientBlock);
     }
   }
 }
 
 inline void PackGradient(const GradientLayout& layout, const uint8_t* dy, uint8_t* out) {
-  if (layout.needsSums()) {
-    PackGradientAs<false>(layout, dy, out);
-  } else {
-    PackGradientAs<true>(layout, dy, out);
-  }
+  const auto pack = [&](const auto& store) {
+    return layout.needsSums() ? PackGradientAs<false>(layout, dy, out, store) : PackGradientAs<true>(layout, dy, out, store);
+  };
+  return layout.isJoined() ? pack(StorePairs) : pack(StoreQuads);
 }
 
 /** Channels whose images are transposed together. */
@@ -101,19 +106,22 @@ inline ptrdiff_t ImageStride(const GradientLayout& layout) {
   return (static_cast<ptrdiff_t>(layout.p.height) * layout.p.width + kImageSlack) / 16 * 16;
 }
 
-/** Transposes matrices of 16 x 16 bytes side by side: row i of each lies in 16 bytes of v[i]. */
-template <class V, class Low, class High>
-inline void Transpose16(V* v, const Low& low, const High& high) {
-  V w[16];
+/**
+ * Transposes matrices of kSize x kSize elements side by side: row i of each lies in so many elements of v[i]. `low` and `high`
+ * interleave the halves of two rows.
+ */
+template <int kSize, class V, class Low, class High>
+inline void Transpose(V* v, const Low& low, const High& high) {
+  V w[kSize];
 #pragma GCC unroll 4
-  for (int stage = 0; stage < 4; ++stage) {
+  for (int size = 1; size < kSize; size *= 2) {
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      w[2 * i] = low(v[i], v[i + 8]);
-      w[2 * i + 1] = high(v[i], v[i + 8]);
+    for (int i = 0; i < kSize / 2; ++i) {
+      w[2 * i] = low(v[i], v[i + kSize / 2]);
+      w[2 * i + 1] = high(v[i], v[i + kSize / 2]);
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) v[i] = w[i];
+    for (int i = 0; i < kSize; ++i) v[i] = w[i];
   }
 }
 
@@ -128,7 +136,7 @@ inline void TransposePixels(const uint8_t* from, int pixelBytes, int channels, i
       v[j] = j < pixels ? LoadPart(from + static_cast<ptrdiff_t>(j) * pixelBytes, channels) : Bytes16{};
     }
   }
-  Transpose16(v, InterleaveLow, InterleaveHigh);
+  Transpose<16>(v, InterleaveLow, InterleaveHigh);
 #pragma GCC unroll 16
   for (int j = 0; j < 16; ++j) {
     if (j < channels) StoreAs(to + j * stride, v[j]);
@@ -149,8 +157,8 @@ inline void TransposePixels64(const uint8_t* from, int pixelBytes, uint8_t* to, 
     v[j] = _mm512_mask_broadcast_i32x4(v[j], 0x0f00, load(j + 32));
     v[j] = _mm512_mask_broadcast_i32x4(v[j], 0xf000, load(j + 48));
   }
-  Transpose16(v, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi8(a, b); },
-              [](__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); });
+  Transpose<16>(v, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi8(a, b); },
+                [](__m512i a, __m512i b) { return _mm512_unpackhi_epi8(a, b); });
 #pragma GCC unroll 16
   for (int j = 0; j < 16; ++j) _mm512_storeu_si512(to + j * stride, v[j]);
 }
@@ -173,25 +181,6 @@ inline void TransposeImage(const GradientLayout& layout, const uint8_t* x, Range
 #endif
     for (; i < pixels; i += 16) {
       TransposePixels(from + static_cast<ptrdiff_t>(i) * all, all, count, pixels - i, to + i, stride);
-    }
-  }
-}
-
-/**
- * body(place, count, first, end, source) for the rows of a plane under filter column kw: `count` bytes at `place`, of which
- * those at first .. end - 1 come from the image at source + i * stride; the others are zeros.
- */
-template <class Body>
-void ForPlaneRows(const GradientLayout& layout, int kw, const Body& body) {
-  const Conv2dFilterGradientDotParams& p = layout.p;
-  const int left = kw * p.dilation - p.padLeft;
-  const Range inside = PositionsInside(left, p.stride, p.outWidth, p.width);
-  int place = 0;
-  for (int section = 0; section < layout.sections; ++section) {
-    for (int row = 0; row < layout.sectionRows; ++row, place += p.outWidth) {
-      const int h = section * p.dilation + row * p.stride - p.padTop;
-      const bool isInside = h >= 0 && h < p.height;
-      body(place, isInside ? inside : Range{0, 0}, h * p.width + left);
     }
   }
 }
@@ -282,47 +271,10 @@ struct Steps {
 
 inline void ListSteps(const GradientLayout&, int32_t*, const Steps&) {}
 
-/** 16 bytes from every stride-th place; reads up to 16 * stride. */
-template <int kStride>
-Bytes16 LoadStrided(const uint8_t* from) {
-  if constexpr (kStride == 1) return LoadAs<Bytes16>(from);
-  const Bytes16 low = LoadAs<Bytes16>(from);
-  const Bytes16 high = LoadAs<Bytes16>(from + 16);
-  return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-}
-
-/**
- * A plane from the transposed image of its channel. Rows are written in order, 16 bytes at a time: what a row writes too much the next
- * one corrects. kStride 0 is any other stride.
- */
-template <int kStride>
-void FillPlane(const GradientLayout& layout, int kw, const uint8_t* image, uint8_t* out) {
-  const int width = layout.p.outWidth;
-  const int stride = layout.p.stride;
-  const int end = layout.p.planeBytes;
-  const auto clear = [=](int first, int last) {
-    for (; first < last && first + 16 <= end; first += 16) StoreAs(out + first, Bytes16{});
-    for (; first < last; ++first) out[first] = 0;
-  };
-  ForPlaneRows(layout, kw, [=](int place, Range inside, int source) {
-    clear(place, place + inside.first);
-    int i = inside.first;
-    if constexpr (kStride != 0) {
-      for (; i < inside.end && place + i + 16 <= end; i += 16) {
-        StoreAs(out + place + i, LoadStrided<kStride>(image + source + i * kStride));
-      }
-    }
-    for (; i < inside.end; ++i) out[place + i] = image[source + i * stride];
-    clear(place + inside.end, place + width);
-  });
-  clear(layout.sections * layout.sectionRows * width, end);
-}
-
 inline void FillPlanes(const GradientLayout& layout, const Steps&, int kw, const uint8_t* images, int planes,
                        uint8_t* out) {
-  const auto fill = layout.p.stride == 1 ? FillPlane<1> : layout.p.stride == 2 ? FillPlane<2> : FillPlane<0>;
   for (int plane = 0; plane < planes; ++plane, images += ImageStride(layout), out += layout.p.planeBytes) {
-    fill(layout, kw, images, out);
+    FillPlane(layout, kw, images, out);
   }
 }
 #endif
