@@ -1,7 +1,9 @@
 /** The list of kernel families: how a packed convolution holds its weights and multiplies. */
 import type { Op } from '../../core/op.js';
 import { maxLevel } from '../../core/tensor.js';
+import { codewordTaps, conv2dCodebook, maxCodewords, packCodebook } from './codebook.js';
 import { conv2dDot, packDot } from './dot.js';
+import type { ConvolutionKind } from './kernel-choice.js';
 import type { PackedConv2d, PackFilterAttributes, packFilterParams } from './packed-conv2d.js';
 import { conv2dPlanes, packPlanes } from './planes.js';
 import { conv2dTables, packTables } from './tables.js';
@@ -10,8 +12,12 @@ export interface Family {
   readonly name: FamilyName;
   readonly pack: Op<PackFilterAttributes, typeof packFilterParams>;
   readonly conv: PackedConv2d;
-  /** Largest weightBits of bipolar filters. All families take activations of 1 to 8 bits. */
+  /** Largest weightBits of bipolar filters. */
   readonly maxWeightBits: number;
+  /** Most bits of activations. @default 8 */
+  readonly maxActivationBits?: number;
+  /** Most distinct patterns of its filters, which are 3x3; absent where any filter will do. */
+  readonly maxCodewords?: number;
   /** Whether it takes i16 filters (weightBits 16). */
   readonly takesWide: boolean;
   /** With bipolar weights 2q - max (or i16 ones) and x = xMultiplier * qx - ..; see packed-conv2d.ts. */
@@ -53,5 +59,23 @@ export const families = {
         ? { productFactor: 2 * xMultiplier, sumFactor: -xMultiplier }
         : { productFactor: xMultiplier, sumFactor: 0 },
   },
+  codebook: {
+    name: 'codebook',
+    pack: packCodebook,
+    conv: conv2dCodebook,
+    maxWeightBits: 1,
+    maxActivationBits: 2,
+    maxCodewords,
+    takesWide: false,
+    factorsOf: ofLevels,
+  },
 } as const satisfies Record<string, Omit<Family, 'name'> & { name: string }>;
 export type FamilyName = keyof typeof families;
+
+/** Whether a family can multiply this at all. */
+export function takes(family: Family, kind: ConvolutionKind): boolean {
+  const { weightBits, activationBits, taps, codewords = Number.POSITIVE_INFINITY } = kind;
+  if (weightBits === 16 ? !family.takesWide : weightBits > family.maxWeightBits) return false;
+  if (activationBits > (family.maxActivationBits ?? 8)) return false;
+  return family.maxCodewords === undefined || (taps === codewordTaps && codewords <= family.maxCodewords);
+}

@@ -2,6 +2,7 @@
  * Which kernel family multiplies fastest, by bits, shape and instruction set: a short table with the measured reasons beside
  * it. `subbit bench --tune` measures again on the user's machine.
  */
+import { codewordTaps, maxCodewords, maxPairedCodewords } from './codebook.js';
 import type { FamilyName } from './families.js';
 
 /** 'plain' is `integer-conv2d` itself. */
@@ -18,11 +19,18 @@ export interface ConvolutionKind {
   readonly taps: number;
   /** Output pixels of the whole batch. */
   readonly pixels: number;
+  /** Distinct patterns of a 3x3 filter of 1 bit, where they are known and few. */
+  readonly codewords?: number;
 }
 
-/** Weights per table index: 64-entry tables where a register holds them, 16-entry ones elsewhere. */
-export function tableInputsOf(isa: string): number {
-  return isa === 'avx512' ? 6 : 4;
+/**
+ * Input channels per index of a family: of tables as many as have 64 subset sums where a register holds these, 16 elsewhere; of
+ * a codebook two where their pairs of codewords fit a register.
+ */
+export function tableInputsOf(name: FamilyName, codewords: number | undefined, isa: string): number {
+  if (name === 'tables') return isa === 'avx512' ? 6 : 4;
+  if (name === 'codebook') return isa === 'avx512' && codewords! <= maxPairedCodewords ? 2 : 1;
+  return 0;
 }
 
 /**
@@ -37,11 +45,18 @@ export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
   const { weightBits, activationBits, groupInputs, groupOutputs } = kind;
   // One output channel per group leaves nothing to share between channels.
   if (groupOutputs === 1) return 'plain';
+  if (codebookPays(kind, isa)) return 'codebook';
   // Short sums do not pay for packing; and 16-bit weights are dot's alone.
   if (weightBits === 16 || groupInputs < 32) return 'dot';
   if (isa === 'avx512' && activationBits === 1 && weightBits <= 3) return 'planes';
   if (weightBits === 1) return activationBits <= 4 ? 'tables' : 'dot';
   return weightBits * activationBits <= 4 && groupInputs >= 64 ? 'tables' : 'dot';
+}
+
+function codebookPays(kind: ConvolutionKind, isa: string): boolean {
+  const { weightBits, activationBits, groupInputs, taps, codewords = Number.POSITIVE_INFINITY } = kind;
+  if (weightBits !== 1 || activationBits > 2 || taps !== codewordTaps || groupInputs < 32) return false;
+  return codewords <= (isa === 'avx512' ? maxCodewords : 16);
 }
 
 /** Choices that were measured on a machine, by `choiceKey`. */
@@ -63,10 +78,10 @@ export function choiceKey({
   return `${weightBits}-${activationBits}/${channels}${taps === 1 ? '/1x1' : ''}`;
 }
 
-/** A measured choice where there is one, the table's elsewhere. */
+/** A measured choice where there is one, the table's elsewhere; codebooks are not measured. */
 export function chooserOf(choices: TunedChoices): typeof chooseKernel {
   return (kind, isa) => {
-    const key = choiceKey(kind);
+    const key = kind.codewords === undefined ? choiceKey(kind) : undefined;
     return (key !== undefined && Object.hasOwn(choices, key) ? choices[key] : undefined) ?? chooseKernel(kind, isa);
   };
 }

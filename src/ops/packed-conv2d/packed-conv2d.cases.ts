@@ -6,7 +6,8 @@ import type { AnyOp } from '../../core/op.js';
 import { type CaseInput, type Content, evaluate, input, integers, type OpCase, opCase } from '../../core/op-case.js';
 import { arrayOf, integer, maxLevel, quantized, sizeOf, type TensorType } from '../../core/tensor.js';
 import { neverDown, neverUp } from '../integer/threshold.js';
-import { type Family, families } from './families.js';
+import { codewordTaps } from './codebook.js';
+import { type Family, families, takes } from './families.js';
 import { guidedThresholds } from './linear-fit.js';
 import type { Epilogue, EpilogueKind } from './packed-conv2d.js';
 
@@ -33,6 +34,8 @@ const geometries: Readonly<Record<string, Geometry>> = {
   'same 3x3, 64 channels': { x: [1, 9, 10, 64], outChannels: 64, filter: [3, 3], pad: [1, 1], out: [9, 10] },
   'same 3x3, 128 to 256': { x: [1, 4, 5, 128], outChannels: 256, filter: [3, 3], pad: [1, 1], out: [4, 5] },
   'same 3x3, 256 to 320, batch': { x: [3, 3, 2, 256], outChannels: 320, filter: [3, 3], pad: [1, 1], out: [3, 2] },
+  '3x3 as large as the image': { x: [3, 3, 3, 40], outChannels: 70, filter: [3, 3], out: [1, 1] },
+  'same 3x3, 2600 channels': { x: [1, 2, 1, 2600], outChannels: 3, filter: [3, 3], pad: [1, 1], out: [2, 1] },
   'same 3x3, 16 channels': { x: [2, 13, 11, 16], outChannels: 16, filter: [3, 3], pad: [1, 1], out: [13, 11] },
   'same 3x3, prime sizes': { x: [2, 7, 13, 37], outChannels: 67, filter: [3, 3], pad: [1, 1], out: [7, 13] },
   'same 3x3, one channel': { x: [2, 5, 7, 1], outChannels: 1, filter: [3, 3], pad: [1, 1], out: [5, 7] },
@@ -74,9 +77,11 @@ interface Setting {
   readonly hasOffsets?: boolean;
   readonly hasResidual?: boolean;
   readonly levels?: number;
+  /** All levels as large as they can be. */
+  readonly isFull?: boolean;
 }
 
-function caseOf({ family, tableInputs = 0 }: FamilyCases, geometryName: string, setting: Setting): OpCase {
+function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryName: string, setting: Setting): OpCase {
   const {
     x: xShape,
     outChannels,
@@ -87,7 +92,7 @@ function caseOf({ family, tableInputs = 0 }: FamilyCases, geometryName: string, 
     pad = [0, 0],
     out,
   } = geometries[geometryName]!;
-  const { weightBits, activationBits, epilogue: kind, xMultiplier = 1, levels = 3 } = setting;
+  const { weightBits, activationBits, epilogue: kind, xMultiplier = 1, levels = 3, isFull = false } = setting;
   const attributes = {
     ...{ stride, dilation, groups, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] },
     filterShape: [...filter, xShape[3] / groups, outChannels],
@@ -107,11 +112,13 @@ function caseOf({ family, tableInputs = 0 }: FamilyCases, geometryName: string, 
   const inputs: (CaseInput | undefined)[] = [
     input(
       quantized(xShape, { kind: 'levels', max: maxLevel(activationBits), step: 1 }),
-      integers(0, maxLevel(activationBits)),
+      integers(isFull ? maxLevel(activationBits) : 0, maxLevel(activationBits)),
     ),
     input(packed, (data, random) => {
       const stored = arrayOf(filterType);
-      filterContent(filterType)(stored, random, []);
+      const largest = maxLevel(weightBits);
+      const content = isFull ? integers(largest, largest) : filterContent(filterType, codewords);
+      content(stored, random, []);
       data.set(evaluate(family.pack as AnyOp, [filterType], attributes, [stored]).packed!);
     }),
     setting.hasOffsets
@@ -124,8 +131,9 @@ function caseOf({ family, tableInputs = 0 }: FamilyCases, geometryName: string, 
     setting.hasOffsets && 'offsets',
     setting.hasResidual && 'residual',
     xMultiplier === 2 && 'bipolar x',
+    isFull && 'largest sums',
   ];
-  const variant = tableInputs === 0 ? [] : [`tables of ${tableInputs}`];
+  const variant = variantOf({ tableInputs, codewords });
   const bits = `${weightBits}-${activationBits}`;
   const name = [bits, geometryName, kind, ...options.filter(Boolean), ...variant].join(', ');
   return opCase(family.conv, name, inputs, { ...attributes, epilogue });
@@ -137,8 +145,28 @@ function filterTypeOf(shape: readonly number[], weightBits: number): TensorType 
   return quantized(shape, { kind: 'bipolar', max: maxLevel(weightBits), step: 1 });
 }
 
-const filterContent = ({ encoding }: TensorType): Content =>
-  encoding!.kind === 'integer' ? integers(-32768, 32767) : integers(0, encoding!.max);
+const filterContent = ({ encoding }: TensorType, codewords: number | undefined): Content => {
+  if (codewords !== undefined) return codewordContent(codewords);
+  return encoding!.kind === 'integer' ? integers(-32768, 32767) : integers(0, encoding!.max);
+};
+
+/** 3x3 filters drawn from random codewords, with all weights +1 among them. */
+const codewordContent =
+  (count: number): Content =>
+  (data, random) => {
+    const codebook = [2 ** codewordTaps - 1];
+    while (codebook.length < count) codebook.push(random.nextInt(2 ** codewordTaps));
+    const channels = data.length / codewordTaps;
+    for (let channel = 0; channel < channels; channel++) {
+      const codeword = codebook[random.nextInt(count)]!;
+      for (let tap = 0; tap < codewordTaps; tap++) data[tap * channels + channel] = (codeword >> tap) & 1;
+    }
+  };
+
+const variantOf = ({ tableInputs = 0, codewords }: Pick<FamilyCases, 'tableInputs' | 'codewords'>): string[] => {
+  if (codewords !== undefined) return [`${codewords} codewords`, ...(tableInputs === 2 ? ['in pairs'] : [])];
+  return tableInputs === 0 ? [] : [`tables of ${tableInputs}`];
+};
 
 /** Rows of random numbers and their sum. */
 function borderTerm(rows: number, channels: number, spread: number): Content {
@@ -237,9 +265,21 @@ interface FamilyCases {
   readonly family: Family;
   /** W, A of the two settings that every geometry runs with. */
   readonly usualBits: readonly [readonly [number, number], readonly [number, number]];
-  /** Of the tables family. @default 0 */
+  /** Of tables and codebook. @default 0 */
   readonly tableInputs?: number;
+  /** Of the codebook family: how many patterns filters are drawn from. */
+  readonly codewords?: number;
 }
+
+const codebookCases = (codewords: number, tableInputs: number): FamilyCases => ({
+  family: families.codebook,
+  usualBits: [
+    [1, 1],
+    [1, 2],
+  ],
+  tableInputs,
+  codewords,
+});
 
 const all: readonly FamilyCases[] = [
   {
@@ -272,6 +312,10 @@ const all: readonly FamilyCases[] = [
       [8, 8],
     ],
   },
+  codebookCases(64, 1),
+  codebookCases(32, 1),
+  codebookCases(16, 1),
+  codebookCases(8, 2),
 ];
 
 const widths = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -295,18 +339,33 @@ const epilogueSettings: readonly Setting[] = [
 
 /** All cases of a family's fused op. */
 function fusedCases(cases: FamilyCases): OpCase[] {
+  const isTaken = (name: string, { weightBits, activationBits }: Pick<Setting, 'weightBits' | 'activationBits'>) => {
+    const { x, outChannels, filter, groups = 1 } = geometries[name]!;
+    const { codewords } = cases;
+    return takes(cases.family, {
+      ...{ weightBits, activationBits, groupInputs: x[3] / groups, groupOutputs: outChannels / groups },
+      ...{ taps: filter[0] * filter[1], pixels: 1, ...(codewords && { codewords }) },
+    });
+  };
+  const taken = (name: string, setting: Setting): OpCase[] =>
+    isTaken(name, setting) ? [caseOf(cases, name, setting)] : [];
   const onEveryGeometry = Object.keys(geometries).flatMap((name) =>
-    cases.usualBits.map(([weightBits, activationBits]) => {
+    cases.usualBits.flatMap(([weightBits, activationBits]) => {
       const levels = Math.min(maxLevel(activationBits), 15);
-      return caseOf(cases, name, { weightBits, activationBits, epilogue: 'thresholds', levels });
+      return taken(name, { weightBits, activationBits, epilogue: 'thresholds', levels });
     }),
   );
   const pairs = widths.flatMap((weightBits) => widths.map((activationBits) => ({ weightBits, activationBits })));
-  const onEveryPair = pairs.map((pair, i) =>
-    caseOf(cases, usualGeometries[i % usualGeometries.length]!, { ...pair, epilogue: 'accumulators' }),
+  const onEveryPair = pairs.flatMap((pair, i) =>
+    taken(usualGeometries[i % usualGeometries.length]!, { ...pair, epilogue: 'accumulators' }),
   );
   const onEveryEpilogue = epilogueSettings.flatMap((setting) =>
-    ['same 3x3, prime sizes', '3x3 stride 2', 'padding all around'].map((name) => caseOf(cases, name, setting)),
+    ['same 3x3, prime sizes', '3x3 stride 2', 'padding all around'].flatMap((name) => taken(name, setting)),
+  );
+  const largest = cases.usualBits.flatMap(([weightBits, activationBits]) =>
+    ['same 3x3, 128 to 256', 'same 3x3, 2600 channels'].flatMap((name) =>
+      taken(name, { weightBits, activationBits, epilogue: 'accumulators', isFull: true }),
+    ),
   );
   const wideGeometries = [
     '7x7 stride 2, three channels',
@@ -318,13 +377,13 @@ function fusedCases(cases: FamilyCases): OpCase[] {
     caseOf(cases, name, { weightBits: 16, activationBits: 8, epilogue: 'thresholds', hasOffsets: true }),
   );
   const unique = new Map(
-    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...wide].map((each) => [each.name, each]),
+    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...largest, ...wide].map((each) => [each.name, each]),
   );
   return [...unique.values()];
 }
 
 /** All cases of a family's pack op: the layouts themselves. */
-function packFilterCases({ family, tableInputs = 0 }: FamilyCases): OpCase[] {
+function packFilterCases({ family, tableInputs = 0, codewords }: FamilyCases): OpCase[] {
   const shapes: readonly [readonly number[], number][] = [
     [[1, 1, 1, 1], 1],
     [[3, 3, 64, 64], 1],
@@ -333,13 +392,17 @@ function packFilterCases({ family, tableInputs = 0 }: FamilyCases): OpCase[] {
     [[5, 5, 24, 40], 2],
     [[3, 3, 1, 35], 35],
   ];
-  const bits = family.takesWide ? [...widths, 16] : widths;
-  return shapes.flatMap(([shape, groups]) =>
+  const bits = (family.takesWide ? [...widths, 16] : widths).filter(
+    (each) => each === 16 || each <= family.maxWeightBits,
+  );
+  const taken = codewords === undefined ? shapes : shapes.filter(([[height, width]]) => height === 3 && width === 3);
+  return taken.flatMap(([shape, groups]) =>
     bits.map((weightBits) => {
       const type = filterTypeOf(shape, weightBits);
-      const variant = tableInputs === 0 ? '' : `, tables of ${tableInputs}`;
-      const name = `${weightBits} bits, ${shape.join('x')}, ${groups} groups${variant}`;
-      return opCase(family.pack, name, [input(type, filterContent(type))], { groups, weightBits, tableInputs });
+      const variant = variantOf({ tableInputs, codewords });
+      const name = [`${weightBits} bits`, shape.join('x'), `${groups} groups`, ...variant].join(', ');
+      const content = filterContent(type, codewords);
+      return opCase(family.pack, name, [input(type, content)], { groups, weightBits, tableInputs });
     }),
   );
 }

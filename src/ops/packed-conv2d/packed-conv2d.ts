@@ -2,7 +2,7 @@
  * What the fused convolutions of deployed networks share: one declaration, one reference.
  *
  * A fused convolution is `integer-conv2d` with what follows it: thresholds, or rescaling and the residual stream. No
- * accumulator reaches memory. Kernel families differ in how they hold the weights and multiply (planes, tables, dot); each
+ * accumulator reaches memory. Kernel families differ in how they hold the weights and multiply (planes, tables, dot, codebook); each
  * has a pack op that lays out the filter once, and a fused op that is declared here.
  *
  *     acc = productFactor * P - sumFactor * S - O
@@ -73,7 +73,7 @@ export interface PackedConv2dAttributes extends IntegerConv2dAttributes {
   readonly productFactor: number;
   readonly sumFactor: number;
   readonly epilogue: Epilogue;
-  /** Weights per table index; tables only. @default 0 */
+  /** Input channels per index; tables and codebook only. @default 0 */
   readonly tableInputs?: number;
   /** What runs: a sum of `convolutionParts`. Without all of them y means nothing; benchmarks time the parts so. @default all */
   readonly parts?: number;

@@ -44,6 +44,8 @@ struct TableTile {
   /** Elements between the sums of neighbouring pixels and columns. */
   ptrdiff_t sumsPixel;
   ptrdiff_t sumsColumn;
+  /** Of the codebook family alone, whose tables are found by patches. */
+  const uint8_t* responses;
 };
 
 using TileKernel = void (*)(const TableTile&);

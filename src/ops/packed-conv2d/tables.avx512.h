@@ -18,12 +18,13 @@ SUBBIT_INLINE __m512i FindBytes(__m512i index, __m512i table) {
   return _mm512_maskz_permutexvar_epi8(~__mmask64{0}, index, table);
 }
 
-/** A load that happens once: GCC would rather load an index or table again for each use, and loads are what is short. */
-SUBBIT_INLINE __m512i LoadOnce(const uint8_t* p) {
-  __m512i value = _mm512_loadu_si512(p);
+/** Keeps a value in a register: GCC would rather load an index or table again for each use, and loads are what is short. */
+SUBBIT_INLINE __m512i Held(__m512i value) {
   asm("" : "+v"(value));
   return value;
 }
+
+SUBBIT_INLINE __m512i LoadOnce(const uint8_t* p) { return Held(_mm512_loadu_si512(p)); }
 
 struct Tables64 {
   static constexpr int kInputs = 6;
@@ -120,6 +121,19 @@ SUBBIT_INLINE void LookUpSteps(const uint8_t* tables, ptrdiff_t pixelBytes, cons
   }
 }
 
+/** Adds a tile's byte sums to its 16-bit sums. */
+template <int kPixels, int kColumns>
+SUBBIT_INLINE void AddBytes(const TableTile& t, const __m512i (&bytes)[kPixels][kColumns]) {
+  for (int i = 0; i < kPixels; ++i) {
+    for (int k = 0; k < kColumns; ++k) {
+      uint16_t* sums = t.sums + i * t.sumsPixel + k * t.sumsColumn;
+      const __m512i high = _mm512_srli_epi16(bytes[i][k], 8);
+      _mm512_store_si512(sums, _mm512_add_epi16(_mm512_load_si512(sums), bytes[i][k]));
+      _mm512_store_si512(sums + 32, _mm512_add_epi16(_mm512_load_si512(sums + 32), high));
+    }
+  }
+}
+
 /** For many steps at once: only byte sums in registers. */
 template <int kPixels, int kColumns>
 void LongSteps(const TableTile& tile) {
@@ -130,14 +144,7 @@ void LongSteps(const TableTile& tile) {
       __m512i bytes[kPixels][kColumns];
       LookUpSteps<kPixels, kColumns>(t.tables + run.tables + s * 64, t.pixelBytes, t.filter + run.filter + s * 64, t.columnBytes,
                                      Min(t.stepsAtOnce, run.steps - s), bytes);
-      for (int i = 0; i < kPixels; ++i) {
-        for (int k = 0; k < kColumns; ++k) {
-          uint16_t* sums = t.sums + i * t.sumsPixel + k * t.sumsColumn;
-          const __m512i high = _mm512_srli_epi16(bytes[i][k], 8);
-          _mm512_store_si512(sums, _mm512_add_epi16(_mm512_load_si512(sums), bytes[i][k]));
-          _mm512_store_si512(sums + 32, _mm512_add_epi16(_mm512_load_si512(sums + 32), high));
-        }
-      }
+      AddBytes(t, bytes);
     }
   }
 }

@@ -28,7 +28,8 @@ function sizesOf({ taps, groupInputs, outChannels, groups, weightBits, tableInpu
   return { groupOutputs, groupBlocks, tables, planeBytes, blockBytes: weightBits * planeBytes };
 }
 
-function laneOf(channel: number): number {
+/** The lane of a block's channel. */
+export function laneOf(channel: number): number {
   const half = blockSize / 2;
   return channel < half ? 2 * channel : 2 * (channel - half) + 1;
 }
