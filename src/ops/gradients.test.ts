@@ -17,6 +17,9 @@ import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
 import { runtimeOps } from './runtime.js';
+import { groupFilters } from './selection/group-filters.js';
+import { addGumbelNoise } from './selection/gumbel-noise.js';
+import { sinkhorn } from './selection/sinkhorn.js';
 import { strideShortcut } from './shortcut/shortcut.js';
 import { softmaxCrossEntropy } from './softmax/softmax.js';
 
@@ -166,10 +169,30 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
     double.graph.add(softmaxCrossEntropy, 'loss', [double.real([4, 1, 1, 5], distinct), labels], {});
     expectGradients(double, [0]);
   },
+  [addGumbelNoise.name]() {
+    const double = new DoubleGraph();
+    const step = double.input({ dtype: 'i32', shape: [1] }, values(5));
+    double.graph.add(addGumbelNoise, 'noisy', [double.real([4, 4]), step], { noise: 0.7, seed: 1, stream: 2 });
+    expectGradients(double, [0]);
+  },
+  // Long before the sweeps have converged, and after.
+  [sinkhorn.name]() {
+    for (const [size, temperature, sweeps] of [
+      [4, 0.5, 1],
+      [5, 0.8, 3],
+      [8, 1.5, 20],
+    ] as const) {
+      const double = new DoubleGraph();
+      double.graph.add(sinkhorn, 'plan', [double.real([size, size])], { temperature, sweeps });
+      expectGradients(double, [0]);
+    }
+  },
 };
 
 /** Whose gradient is defined, not derived. */
-const straightThrough = [quantizeSign, quantizeTanh, quantizeUnit, dequantize, quantizeBackward].map((op) => op.name);
+const straightThrough = [quantizeSign, quantizeTanh, quantizeUnit, dequantize, quantizeBackward, groupFilters].map(
+  (op) => op.name,
+);
 
 /** Without a gradient of their own: gradients, sums and scales that count as constants, what writes to variables. */
 const notDifferentiable = [
@@ -196,6 +219,12 @@ const notDifferentiable = [
   'sgd-step',
   'adam-step',
   'measure-ceiling',
+  'group-filters-gradient',
+  'codeword-gradient',
+  'plan-gradient',
+  'sinkhorn-gradient',
+  // What goes back through the assignment takes the plan's gradient for that of the permutation.
+  'assign',
   // Of lowered training graphs, which have their gradients already.
   'add-dequantized',
   'combine-scales',

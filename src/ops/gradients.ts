@@ -16,6 +16,10 @@ import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
 import { quantizeBackwardGradient, quantizeTanhStraightThrough, straightThrough } from './quantize/quantize.grad.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
+import { groupFilters } from './selection/group-filters.js';
+import { addGumbelNoise } from './selection/gumbel-noise.js';
+import { addGumbelNoiseGradient, groupFiltersStraightThrough, sinkhornRule } from './selection/selection.grad.js';
+import { sinkhorn } from './selection/sinkhorn.js';
 import { strideShortcutRule } from './shortcut/shortcut.grad.js';
 import { strideShortcut } from './shortcut/shortcut.js';
 import { softmaxCrossEntropyRule } from './softmax/softmax.grad.js';
@@ -38,4 +42,7 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [strideShortcut.name]: strideShortcutRule,
   [dropout.name]: dropoutGradient,
   [softmaxCrossEntropy.name]: softmaxCrossEntropyRule,
+  [groupFilters.name]: groupFiltersStraightThrough,
+  [addGumbelNoise.name]: addGumbelNoiseGradient,
+  [sinkhorn.name]: sinkhornRule,
 };

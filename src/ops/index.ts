@@ -32,6 +32,11 @@ import { combineScales } from './quantize/scales.js';
 import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './quantize/weights.js';
 import { conv2dFilterGradientRouted, conv2dLevels, routedBiasGradient } from './routed-conv2d/routed-conv2d.js';
 import { runtimeOps } from './runtime.js';
+import { assign } from './selection/assign.js';
+import { codewordGradient, planGradient } from './selection/codeword-gradient.js';
+import { groupFilters, groupFiltersGradient } from './selection/group-filters.js';
+import { addGumbelNoise } from './selection/gumbel-noise.js';
+import { sinkhorn, sinkhornGradient } from './selection/sinkhorn.js';
 import { strideShortcutGradient } from './shortcut/shortcut.js';
 import { softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax/softmax.js';
 
@@ -83,6 +88,14 @@ const list: readonly AnyOp[] = [
   normalizeQuantizeGradient,
   normalizeQuantizeGradientLevels,
   addDequantized,
+  groupFilters,
+  groupFiltersGradient,
+  codewordGradient,
+  planGradient,
+  addGumbelNoise,
+  sinkhorn,
+  sinkhornGradient,
+  assign,
   measureCeiling,
 ];
 
