@@ -19,11 +19,12 @@ constexpr int kSumLanes = 16;
 
 /**
  * e^x for x <= 0 (a little above does no harm), relative error below 1e-11: Taylor series to degree 9, whose next term is at most
- * (ln 2 / 2)^10 / 10! = 7e-12. Below -700 e^-700, so that there are no denormal numbers, which some processors are slow with.
+ * (ln 2 / 2)^10 / 10! = 7e-12. Below -400 e^-400 = 1e-174, so that a product with a gradient that is as small is zero rather than
+ * denormal: with -700, those made the gradient of a cold plan 1.35 times as slow.
  */
 inline double ExpNonPositive(double x) {
   constexpr double kInverseLn2 = 1.44269504088896338700e+00;
-  const double y = x < -700 ? -700 : x;
+  const double y = x < -400 ? -400 : x;
   const double shifted = y * kInverseLn2 + kRoundToInteger;
   const double k = shifted - kRoundToInteger;
   const double r = (y - k * kLn2High) - k * kLn2Low;

@@ -1,7 +1,7 @@
 /**
  * Sinkhorn's sweeps; see sinkhorn.ts. A sweep is one pass with one exponential per element: the terms of a row's log-sum-exp, divided
  * by their sum, are e^(L - c' - r), and their sums over the rows say what the columns' potentials c' lack. Only a column whose terms
- * are all so small that they may be missing in that sum is done by itself.
+ * are all so small that they are not right in that sum is done by itself.
  */
 #include "log-domain.h"
 #include "ops.h"
@@ -9,8 +9,8 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** Smaller sums may lack terms: those below e^-700 = 1e-304. */
-constexpr double kSmallestSum = 1e-280;
+/** In smaller sums the terms that should be below e^-400 = 1e-174 (log-domain.h) would show. */
+constexpr double kSmallestSum = 1e-160;
 
 struct Sweeper {
   const float* x;
