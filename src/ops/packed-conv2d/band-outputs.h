@@ -13,13 +13,14 @@ namespace subbit::SUBBIT_ISA {
 /** Bytes as the parts of a thread's scratch count them. */
 inline size_t RoundToLine(size_t bytes) { return (bytes + 63) & ~static_cast<size_t>(63); }
 
-/** Memory of a thread in parts of whole lines: the same for the same sizes, as long as no larger ones come between. */
+/** A thread's scratch in parts, whose first one stays where it is until more is asked for; returns its bytes. */
 template <int kParts>
-inline void TakeScratch(Pool& pool, int thread, const size_t (&sizes)[kParts], uint8_t* (&parts)[kParts]) {
+inline size_t TakeScratch(Pool& pool, int thread, const size_t (&sizes)[kParts], uint8_t* (&parts)[kParts]) {
   size_t total = 0;
   for (size_t size : sizes) total += size;
   uint8_t* at = static_cast<uint8_t*>(pool.Scratch(thread, total));
   for (int i = 0; i < kParts; at += sizes[i++]) parts[i] = at;
+  return total;
 }
 
 inline constexpr int kProductsAtOnce = 4096;

@@ -44,19 +44,20 @@ struct PatchLanes<2> {
 
 /** Levels c .. of a pixel, of the `count` that it has. */
 SUBBIT_INLINE Words LoadChannels(const uint8_t* x, int c, int count) {
-  if (c + kVectorBytes <= count) return LoadWords(x + c);
+  if (c + kVectorBytes <= count) return LoadAs<Words>(x + c);
   uint8_t levels[kVectorBytes] = {};
   int i = 0;
   for (; c + i + 16 <= count; i += 16) __builtin_memcpy(levels + i, x + c + i, 16);
   for (; c + i < count; ++i) levels[i] = x[c + i];
-  return LoadWords(levels);
+  return LoadAs<Words>(levels);
 }
 
-/** The three taps of every input column that a row of outputs reads, [column][channel]; 0 outside of the image. */
+/**
+ * The three taps of every input column that a row of outputs reads, [column][channel] bytes; 0 outside of the image. Bits 0 .. 2
+ * are the first plane's, 3 .. 5 the second's.
+ */
 template <int kPlanes>
-void CodeColumns(const PatchPlan& plan, const Band& band, int row, typename PatchLanes<kPlanes>::Number* out) {
-  using Number = typename PatchLanes<kPlanes>::Number;
-  constexpr int kNumbers = kVectorBytes / sizeof(Number);
+void CodeColumns(const PatchPlan& plan, const Band& band, int row, uint8_t* out) {
   const Windows w = plan.w;
   const Range columns = RectangleOf(w, band).columns;
   const Range inside = PositionsInside(columns.first, 1, columns.size(), w.width);
@@ -67,57 +68,68 @@ void CodeColumns(const PatchPlan& plan, const Band& band, int row, typename Patc
   for (int kh = 0; kh < 3; ++kh) {
     const int h = row * w.stride - w.padTop + kh * w.dilation;
     const bool isInside = h >= 0 && h < w.height;
-    masks[kh] = (isInside ? (kPlanes == 1 ? 0x01010101u : 0x03030303u) : 0u) + Words{};
+    masks[kh] = (isInside ? 0x01010101u : 0u) + Words{};
     const ptrdiff_t first = (static_cast<ptrdiff_t>(band.n) * w.height + (isInside ? h : 0)) * w.width + columns.first + inside.first;
     rows[kh] = plan.x + first * w.inChannels + band.group * count;
   }
-  for (int i = 0; i < inside.first * channels; ++i) out[i] = 0;
-  out += inside.first * channels;
+  const auto clear = [&](int pixels) {
+    for (int i = 0; i < pixels * channels; ++i) out[i] = 0;
+    out += pixels * channels;
+  };
+  clear(inside.first);
   for (int i = inside.first; i < inside.end; ++i, out += channels) {
     for (int c = 0; c < channels; c += kVectorBytes) {
-      Words levels[3];
-      for (int kh = 0; kh < 3; ++kh) levels[kh] = LoadChannels(rows[kh], c, count) & masks[kh];
-      Words bits = levels[0] | levels[1] << 1 | levels[2] << 2;
-      if (kPlanes == 2) {
-        // Bits 0 .. 2 of the first plane, 3 .. 5 of the second.
-        const Words first = 0x01010101 + Words{};
-        bits = (levels[0] & first) | (levels[1] & first) << 1 | (levels[2] & first) << 2;
-        bits |= (levels[0] & ~first) << 2 | (levels[1] & ~first) << 3 | (levels[2] & ~first) << 4;
-      }
-      uint8_t bytes[kVectorBytes];
-      StoreWords(bytes, bits);
-      for (int j = 0; j < kVectorBytes; j += kNumbers) {
-        Lanes<Number, kNumbers> code = __builtin_convertvector(LoadLanes<kNumbers>(bytes + j), Lanes<Number, kNumbers>);
-        if constexpr (kPlanes == 2) code = (code | code << 13) & 0x00070007;
-        StoreLanes<kNumbers>(out + c + j, code);
-      }
+      const Words top = LoadChannels(rows[0], c, count);
+      const Words middle = LoadChannels(rows[1], c, count);
+      const Words bottom = LoadChannels(rows[2], c, count);
+      Words code = (top & masks[0]) | (middle & masks[1]) << 1 | (bottom & masks[2]) << 2;
+      if (kPlanes == 2) code |= (top & masks[0] << 1) << 2 | (middle & masks[1] << 1) << 3 | (bottom & masks[2] << 1) << 4;
+      StoreWords(out + c, code);
     }
     for (int kh = 0; kh < 3; ++kh) rows[kh] += w.inChannels;
   }
-  for (int i = 0; i < (columns.size() - inside.end) * channels; ++i) out[i] = 0;
+  clear(columns.size() - inside.end);
 }
 
-/** The patches of the band's output rows `rows`, [pixel][channel][plane]. `columns` is scratch for what a row reads. */
+/** Makes offsets of them, a number each, whose 16 bits hold one plane's. (GCC takes a vector of bytes apart to convert it to words.) */
 template <int kPlanes>
-void BuildPatches(const PatchPlan& plan, const Band& band, Range rows, uint16_t* columns, uint16_t* patches) {
+void SpreadPlanes(const uint8_t* __restrict codes, int count, int shift, typename PatchLanes<kPlanes>::Number* __restrict out) {
+  using Number = typename PatchLanes<kPlanes>::Number;
+  if constexpr (kPlanes == 1) {
+    // A product of shorts, where a shift would be one of words.
+    const Number factor = static_cast<Number>(1 << shift);
+    for (int i = 0; i < count; ++i) out[i] = static_cast<Number>(codes[i] * factor);
+  } else {
+    for (int i = 0; i < count; ++i) {
+      const Number code = codes[i];
+      out[i] = ((code | code << 13) & 0x00070007) << shift;
+    }
+  }
+}
+
+/** The patches of the band's output rows `rows`, [pixel][channel][plane]. `codes` and `columns` are scratch for what a row reads. */
+template <int kPlanes>
+void BuildPatches(const PatchPlan& plan, const Band& band, Range rows, uint8_t* codes, uint16_t* columns,
+                  uint16_t* patches) {
   using Number = typename PatchLanes<kPlanes>::Number;
   constexpr int kNumbers = kVectorBytes / sizeof(Number);
   const int channels = plan.channels;
   const int pixels = band.columns.size();
   const ptrdiff_t pixelStep = static_cast<ptrdiff_t>(plan.w.stride) * channels;
   const ptrdiff_t step = static_cast<ptrdiff_t>(plan.w.dilation) * channels;
-  const int shift = plan.shift;
   const Number base = static_cast<Number>(kPlanes == 2 ? static_cast<uint32_t>(plan.toDoubled) << 16 : 0);
-  Number* codes = reinterpret_cast<Number*>(columns);
+  const int read = RectangleOf(plan.w, band).columns.size();
+  Number* spread = reinterpret_cast<Number*>(columns);
   Number* out = reinterpret_cast<Number*>(patches);
   for (int row = rows.first; row < rows.end; ++row) {
     CodeColumns<kPlanes>(plan, band, row, codes);
-    const Number* code = codes;
+    SpreadPlanes<kPlanes>(codes, read * channels, plan.shift, spread);
+    const Number* code = spread;
     for (int i = 0; i < pixels; ++i, code += pixelStep, out += channels) {
       for (int c = 0; c < channels; c += kNumbers) {
         const auto column = [&](int kw) { return LoadLanes<kNumbers>(code + kw * step + c); };
         const auto patch = column(0) | column(1) << PatchBit(0, 1) | column(2) << PatchBit(0, 2);
-        StoreLanes<kNumbers>(out + c, (patch << shift) + base);
+        StoreLanes<kNumbers>(out + c, patch + base);
       }
     }
   }

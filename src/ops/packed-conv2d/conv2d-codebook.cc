@@ -1,8 +1,8 @@
 /**
  * Convolution with few codewords: codebook.ts has the filter's layout, codebook-tile.h the arithmetic.
  *
- * A band goes by groups of rows: their patches are built, then some input channels at a time are looked up for all of their
- * pixels, so that indices, responses and patches stay in the first-level cache.
+ * A band goes by groups of rows: their patches are built, then all input channels are looked up for tiles of their pixels. (Runs
+ * of few channels, whose indices would stay in the first-level cache, were slower: tiles began and ended more often.)
  */
 #include "codebook-kernels.h"
 #include "codebook-patches.h"
@@ -12,10 +12,8 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** Pixels whose patches are built at once, in whole rows. */
-constexpr int kPatchPixels = 48;
-/** Steps whose indices stay in the first-level cache. */
-constexpr int kStepsPerChunk = 32;
+/** Pixels whose patches are built at once, in whole rows: their sums should stay in the first-level cache. */
+constexpr int kPatchPixels = 28;
 
 struct CodebookConvolution {
   TableConvolution tables;
@@ -36,23 +34,29 @@ struct CodebookConvolution {
 /** A thread's scratch for one band. */
 struct CodebookScratch {
   uint8_t* responses;
+  uint8_t* codes;
   uint16_t* columns;
   uint16_t* patches;
   BandSums outputs;
+  /** Of all of it. */
+  size_t bytes;
 };
 
 CodebookScratch MakeScratch(const CodebookConvolution& c, const OutputPlan& plan, const Band& band, Pool& pool, int thread) {
-  constexpr int kOwn = 3;
+  constexpr int kOwn = 4;
+  const size_t read = RectangleOf(c.tables.w, band).columns.size();
   size_t sizes[kOwn + kBandSumsParts] = {
       // As far as a patch can point: benchmarks leave the building out.
       (1 << 16) + kMaxCodewords,
-      RoundToLine(RectangleOf(c.tables.w, band).columns.size() * c.patches.pixelBytes()),
+      RoundToLine(read * c.patches.channels),
+      RoundToLine(read * c.patches.pixelBytes()),
       RoundToLine(c.mostPixels(band) * c.patches.pixelBytes()),
   };
   BandSumsSizes(c.tables, plan, band, sizes + kOwn);
   uint8_t* parts[kOwn + kBandSumsParts];
-  TakeScratch(pool, thread, sizes, parts);
-  return {parts[0], reinterpret_cast<uint16_t*>(parts[1]), reinterpret_cast<uint16_t*>(parts[2]), BandSumsAt(parts + kOwn)};
+  const size_t bytes = TakeScratch(pool, thread, sizes, parts);
+  const auto shorts = [&](int i) { return reinterpret_cast<uint16_t*>(parts[i]); };
+  return {parts[0], parts[1], shorts(2), shorts(3), BandSumsAt(parts + kOwn), bytes};
 }
 
 /** Adds what some steps give to the sums of some pixels. */
@@ -61,8 +65,8 @@ void Multiply(const CodebookConvolution& c, const Band& band, Range steps, int p
   const int blocks = band.blocks.size();
   const uint8_t* patches = reinterpret_cast<const uint8_t*>(scratch.patches);
   const uint8_t* filter = c.tables.filter + (band.group * c.tables.groupBlocks() + band.blocks.first) * c.blockBytes();
-  const int chunkSteps = Max(1, kStepsPerChunk / c.tables.stepsAtOnce) * c.tables.stepsAtOnce;
-  TableRun run;
+  const TableRun run = {steps.first * c.inputs * c.patches.planes * static_cast<int>(sizeof(uint16_t)), steps.first * kTableBlock,
+                        steps.size()};
   TableTile tile;
   tile.pixelBytes = c.patches.pixelBytes();
   tile.columnBytes = c.blockBytes();
@@ -77,16 +81,11 @@ void Multiply(const CodebookConvolution& c, const Band& band, Range steps, int p
     while (columns > blocks - block) columns /= 2;
     tile.filter = filter + block * c.blockBytes();
     const int tiles = CeilDiv(pixels, c.kernels.maxPixels(columns));
-    for (int first = steps.first; first < steps.end; first += chunkSteps) {
-      run.tables = first * c.inputs * c.patches.planes * static_cast<int>(sizeof(uint16_t));
-      run.filter = first * kTableBlock;
-      run.steps = Min(chunkSteps, steps.end - first);
-      for (int t = 0; t < tiles; ++t) {
-        const Range part = PartOf(t, tiles, pixels);
-        tile.tables = patches + part.first * tile.pixelBytes;
-        tile.sums = sums + part.first * tile.sumsPixel + block * kTableBlock;
-        c.kernels.kernel(part.size(), columns)(tile);
-      }
+    for (int t = 0; t < tiles; ++t) {
+      const Range part = PartOf(t, tiles, pixels);
+      tile.tables = patches + part.first * tile.pixelBytes;
+      tile.sums = sums + part.first * tile.sumsPixel + block * kTableBlock;
+      c.kernels.kernel(part.size(), columns)(tile);
     }
   }
 }
@@ -102,7 +101,7 @@ void FillSums(const CodebookConvolution& c, const Band& band, Range steps, const
     const ptrdiff_t count = static_cast<ptrdiff_t>(pixels) * band.blocks.size() * kTableBlock;
     if (c.tables.packs) {
       const auto build = c.patches.planes == 1 ? BuildPatches<1> : BuildPatches<2>;
-      build(c.patches, band, rows, scratch.columns, scratch.patches);
+      build(c.patches, band, rows, scratch.codes, scratch.columns, scratch.patches);
     }
     Clear(sums, count);
     if (c.tables.multiplies) Multiply(c, band, steps, pixels, scratch, sums);
@@ -118,7 +117,7 @@ void Conv2dCodebook(const Conv2dCodebookParams& p, const Conv2dCodebookBuffers& 
   const Windows w = MakeWindows(p, p.inChannels + 1);
   const int maxLevel = (1 << p.activationBits) - 1;
   const int perStep = p.tableInputs * codebook.mostOnes * maxLevel;
-  const CodebookKernels kernels = NativeCodebook(p.activationBits, p.tableInputs);
+  const CodebookKernels kernels = CodebookKernelsFor(codebook.count, p.activationBits, p.tableInputs);
   TableConvolution tables;
   tables.w = w;
   tables.x = b.x.u8();
@@ -134,9 +133,15 @@ void Conv2dCodebook(const Conv2dCodebookParams& p, const Conv2dCodebookBuffers& 
   const double maxSum = static_cast<double>(w.taps()) * w.groupInputs() * maxLevel;
   const OutputPlan plan(EpilogueOf(p, b), stepsAtOnce < tables.tables, 1, b.offsets.present(), maxSum);
 
+  // Each thread builds the responses again only when its scratch may have moved.
+  size_t held[Pool::kMaxThreads];
+  for (int i = 0; i < pool.threads(); ++i) held[i] = 0;
   ForTableBands(tables, pool, [&](const Band& band, int thread) {
     const CodebookScratch scratch = MakeScratch(c, plan, band, pool, thread);
-    kernels.build(codebook, scratch.responses);
+    if (scratch.bytes > held[thread]) {
+      kernels.build(codebook, scratch.responses);
+      held[thread] = scratch.bytes;
+    }
     if (plan.epilogue.needsSums() && tables.packs) SumWindows(w, tables.x, band, scratch.outputs.pixelSums, scratch.outputs.windowSums);
     if (plan.isWide) Clear(scratch.outputs.products, static_cast<ptrdiff_t>(band.pixels()) * band.blocks.size() * kTableBlock);
     BorderTerm border(w, b.offsets.i32(), p.kernelHeight * p.kernelWidth, scratch.outputs.border);

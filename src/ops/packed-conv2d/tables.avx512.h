@@ -95,29 +95,40 @@ inline void Tables64::Build(const TableRow& row) {
   }
 }
 
-template <int kPixels, int kColumns>
-SUBBIT_INLINE void LookUp(const uint8_t* tables, ptrdiff_t pixelBytes, const uint8_t* filter, ptrdiff_t columnBytes,
+/** Where LongSteps finds the table of a step: here it is stored. */
+struct StoredTable {
+  static constexpr int kStepBytes = 64;
+
+  SUBBIT_INLINE __m512i Table(const TableTile&, const uint8_t* p) const { return _mm512_loadu_si512(p); }
+};
+
+/** Unrolled late, loops over a tile would leave copies of its sums in memory. */
+#define SUBBIT_UNROLL _Pragma("GCC unroll 8")
+
+template <class Find, int kPixels, int kColumns>
+SUBBIT_INLINE void LookUp(const Find& find, const TableTile& t, const uint8_t* tables, const uint8_t* filter,
                           __m512i (&out)[kPixels][kColumns], bool adds) {
   __m512i index[kColumns];
-  for (int k = 0; k < kColumns; ++k) index[k] = LoadOnce(filter + k * columnBytes);
-  for (int i = 0; i < kPixels; ++i) {
-    const __m512i table = kColumns == 1 ? _mm512_loadu_si512(tables + i * pixelBytes) : LoadOnce(tables + i * pixelBytes);
-    for (int k = 0; k < kColumns; ++k) {
-      const __m512i found = FindBytes(index[k], table);
-      out[i][k] = adds ? _mm512_add_epi8(out[i][k], found) : found;
+  SUBBIT_UNROLL for (int k = 0; k < kColumns; ++k) index[k] = LoadOnce(filter + k * t.columnBytes);
+  SUBBIT_UNROLL for (int i = 0; i < kPixels; ++i) {
+    const __m512i found = find.Table(t, tables + i * t.pixelBytes);
+    const __m512i table = kColumns == 1 ? found : Held(found);
+    SUBBIT_UNROLL for (int k = 0; k < kColumns; ++k) {
+      const __m512i looked = FindBytes(index[k], table);
+      out[i][k] = adds ? _mm512_add_epi8(out[i][k], looked) : looked;
     }
   }
 }
 
 /** The byte sums of `steps` steps. */
-template <int kPixels, int kColumns>
-SUBBIT_INLINE void LookUpSteps(const uint8_t* tables, ptrdiff_t pixelBytes, const uint8_t* filter, ptrdiff_t columnBytes,
-                               int steps, __m512i (&out)[kPixels][kColumns]) {
-  LookUp<kPixels, kColumns>(tables, pixelBytes, filter, columnBytes, out, false);
+template <class Find, int kPixels, int kColumns>
+SUBBIT_INLINE void LookUpSteps(const Find& find, const TableTile& t, const uint8_t* tables, const uint8_t* filter, int steps,
+                               __m512i (&out)[kPixels][kColumns]) {
+  LookUp(find, t, tables, filter, out, false);
   for (int s = 1; s < steps; ++s) {
-    tables += 64;
-    filter += 64;
-    LookUp<kPixels, kColumns>(tables, pixelBytes, filter, columnBytes, out, true);
+    tables += Find::kStepBytes;
+    filter += kTableBlock;
+    LookUp(find, t, tables, filter, out, true);
   }
 }
 
@@ -135,15 +146,16 @@ SUBBIT_INLINE void AddBytes(const TableTile& t, const __m512i (&bytes)[kPixels][
 }
 
 /** For many steps at once: only byte sums in registers. */
-template <int kPixels, int kColumns>
+template <class Find, int kPixels, int kColumns>
 void LongSteps(const TableTile& tile) {
   const TableTile t = tile;
+  const Find find{};
   for (int r = 0; r < t.numRuns; ++r) {
     const TableRun run = t.runs[r];
     for (int s = 0; s < run.steps; s += t.stepsAtOnce) {
       __m512i bytes[kPixels][kColumns];
-      LookUpSteps<kPixels, kColumns>(t.tables + run.tables + s * 64, t.pixelBytes, t.filter + run.filter + s * 64, t.columnBytes,
-                                     Min(t.stepsAtOnce, run.steps - s), bytes);
+      LookUpSteps(find, t, t.tables + run.tables + s * Find::kStepBytes, t.filter + run.filter + s * kTableBlock,
+                  Min(t.stepsAtOnce, run.steps - s), bytes);
       AddBytes(t, bytes);
     }
   }
@@ -210,7 +222,7 @@ void ShortSteps(const TableTile& tile) {
 
 template <bool kIsShort, int kColumns, int... kPixels>
 TileKernel KernelOf(int pixels) {
-  static constexpr TileKernel kernels[] = {(kIsShort ? ShortSteps<kPixels, kColumns> : LongSteps<kPixels, kColumns>)...};
+  static constexpr TileKernel kernels[] = {(kIsShort ? ShortSteps<kPixels, kColumns> : LongSteps<StoredTable, kPixels, kColumns>)...};
   return kernels[pixels - 1];
 }
 

@@ -88,6 +88,20 @@ inline constexpr PairPatterns kPairPatterns;
 
 SUBBIT_INLINE Bytes16 LoadBytes16(const uint8_t* p) { return *reinterpret_cast<const UnalignedBytes16*>(p); }
 
+/** Adds a tile's byte sums to its 16-bit sums. */
+template <int kPixels>
+SUBBIT_INLINE void AddFound(const TableTile& t, const FoundBytes (&bytes)[kPixels][kColumnRegisters]) {
+  for (int i = 0; i < kPixels; ++i) {
+    for (int k = 0; k < kColumnRegisters; ++k) {
+      uint16_t* sums = t.sums + i * t.sumsPixel + k * (kFoundBytes / 2);
+      AliasedWords* mixed = reinterpret_cast<AliasedWords*>(sums);
+      AliasedWords* odd = reinterpret_cast<AliasedWords*>(sums + kTableBlock / 2);
+      *mixed += (FoundWords)bytes[i][k];
+      *odd += (FoundWords)bytes[i][k] >> 8;
+    }
+  }
+}
+
 struct Tables16 {
   static constexpr int kInputs = 4;
   static constexpr int kTableBytes = 16;
@@ -138,15 +152,7 @@ struct Tables16 {
             for (int i = 0; i < kPixels; ++i) bytes[i][k] += FindAll(table[i], index);
           }
         }
-        for (int i = 0; i < kPixels; ++i) {
-          for (int k = 0; k < kColumnRegisters; ++k) {
-            uint16_t* sums = t.sums + i * t.sumsPixel + k * (kFoundBytes / 2);
-            AliasedWords* mixed = reinterpret_cast<AliasedWords*>(sums);
-            AliasedWords* odd = reinterpret_cast<AliasedWords*>(sums + kTableBlock / 2);
-            *mixed += (FoundWords)bytes[i][k];
-            *odd += (FoundWords)bytes[i][k] >> 8;
-          }
-        }
+        AddFound(t, bytes);
       }
     }
   }
