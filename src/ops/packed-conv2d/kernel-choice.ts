@@ -53,10 +53,25 @@ export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
   return weightBits * activationBits <= 4 && groupInputs >= 64 ? 'tables' : 'dot';
 }
 
+/**
+ * Where few patterns are worth a codebook, beside the best of the dense kernels (GMAC/s of a 3x3 layer, dense / 64, 16, 8 codewords):
+ *
+ *     avx512    1-1  64 channels 1525 / 1141, 1166, 1435    128 channels 2021 / 2146, 2287, 2695    256 channels 2323 / 2839, 2979, 3784
+ *     avx512    1-2  64 channels 1032 / 710, 730, 893       128 channels 1463 / 1282, 1352, 1647    256 channels 1739 / 1834, 1965, 2595
+ *     simd128   1-2  32 channels 72 / -, 91       64 channels 169 / -, 244       256 channels 215 / -, 346 (32 codewords: 171)
+ *     avx2      1-2  32 channels 216 / -, 235     64 channels 544 / -, 568       256 channels 758 / -, 942 (32 codewords: 581)
+ *
+ * A table of responses is found for every pixel and input channel, and pays when many output channels use it: two blocks of 64,
+ * four where two planes make it dearer. Sixteen-byte look-ups find only 16 codewords at once. Plain code has no look-ups.
+ */
 function codebookPays(kind: ConvolutionKind, isa: string): boolean {
-  const { weightBits, activationBits, groupInputs, taps, codewords = Number.POSITIVE_INFINITY } = kind;
-  if (weightBits !== 1 || activationBits > 2 || taps !== codewordTaps || groupInputs < 32) return false;
-  return codewords <= (isa === 'avx512' ? maxCodewords : 16);
+  const { weightBits, activationBits, groupInputs, groupOutputs, taps } = kind;
+  const { codewords = Number.POSITIVE_INFINITY } = kind;
+  if (weightBits !== 1 || activationBits > 2 || taps !== codewordTaps || isa === 'portable') return false;
+  if (isa !== 'avx512') return codewords <= 16 && groupInputs >= 32 && groupOutputs >= 32;
+  // What is no multiple of two blocks has tiles of one block, or idle lanes.
+  const least = activationBits === 1 || codewords <= maxPairedCodewords ? 128 : 256;
+  return codewords <= maxCodewords && groupInputs >= 64 && groupOutputs >= least && groupOutputs % 128 === 0;
 }
 
 /** Choices that were measured on a machine, by `choiceKey`. */
