@@ -2,7 +2,8 @@
  * The page of inspect --kernels: for each layer use by rank on logarithmic axes with its power law, and the codewords as
  * black-and-white tiles in order of use. One file, no scripts, nothing loaded; light and dark.
  */
-import { numCodewords, signsOf } from '../compact/pattern-statistics.js';
+import { signsOf } from '../compact/pattern-statistics.js';
+import { numCodewords } from '../ops/codewords.js';
 import type { LayerKernels } from './kernels-report.js';
 
 const plot = { width: 320, height: 200, margin: 36 } as const;

@@ -2,7 +2,7 @@
  * inspect --kernels: how the binary 3x3 filters of a run are spread over the 512 sign patterns, as JSON, as a table, and as a
  * page with pictures (kernels-page.ts).
  */
-import { codewordsOf, type PatternStatistics, patternStatistics } from '../compact/pattern-statistics.js';
+import { codewordIds, type PatternStatistics, patternStatistics } from '../compact/pattern-statistics.js';
 import { buildGraph, defineNetwork, type NetworkDescription } from '../nn/network.js';
 import { summarize } from '../nn/summary.js';
 import type { Checkpoint } from '../train/checkpoint.js';
@@ -20,7 +20,7 @@ export function kernelsOf(description: NetworkDescription, checkpoint: Checkpoin
   const found = binary.flatMap(({ name }) => {
     const filter = checkpoint.tensors[`${name}/filter`];
     if (filter?.shape[0] !== 3 || filter.shape[1] !== 3) return [];
-    return [{ name, ...patternStatistics(codewordsOf(filter.data, filter.shape)) }];
+    return [{ name, ...patternStatistics(codewordIds(filter.data, filter.shape)) }];
   });
   if (found.length === 0)
     throw new UsageError('the network has no 3x3 filters of one bit; train one with --bits 1-A-G to see its kernels');

@@ -1,31 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { codewordsOf, numCodewords, patternStatistics, signsOf } from './pattern-statistics.js';
+import { numCodewords } from '../ops/codewords.js';
+import { codewordIds, patternStatistics, signsOf } from './pattern-statistics.js';
 
 describe('codewords', () => {
   test('TV-7: row by row, most significant bit first, sign(0) = +1', () => {
     const w = [0.2, 0.5, -0.1, -0.3, 0.8, 0.1, -0.4, 0.6, -0.2];
-    expect([...codewordsOf(w, [3, 3, 1, 1])]).toEqual([410]);
-    expect([...codewordsOf(Array(9).fill(-0), [3, 3, 1, 1])]).toEqual([511]);
+    expect([...codewordIds(w, [3, 3, 1, 1])]).toEqual([410]);
+    expect([...codewordIds(Array(9).fill(-0), [3, 3, 1, 1])]).toEqual([511]);
   });
 
   test('filters lie along the last two axes', () => {
     const filter = new Float32Array(9 * 2 * 3).fill(-1);
     // Input channel 1, output channel 2: only the centre is positive.
     filter[4 * 6 + 1 * 3 + 2] = 1;
-    expect([...codewordsOf(filter, [3, 3, 2, 3])]).toEqual([0, 0, 0, 0, 0, 16]);
+    expect([...codewordIds(filter, [3, 3, 2, 3])]).toEqual([0, 0, 0, 0, 0, 16]);
   });
 
   test('signs give the id back', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: numCodewords - 1 }), (id) => {
-        expect([...codewordsOf(signsOf(id), [3, 3, 1, 1])]).toEqual([id]);
+        expect([...codewordIds(signsOf(id), [3, 3, 1, 1])]).toEqual([id]);
       }),
     );
   });
 
   test('other filters are refused', () => {
-    expect(() => codewordsOf([1], [1, 1, 1, 1])).toThrow(/3x3 filters, not of \[1, 1, 1, 1\]/);
+    expect(() => codewordIds([1], [1, 1, 1, 1])).toThrow(/3x3 filters, not of \[1, 1, 1, 1\]/);
   });
 });
 

@@ -1,13 +1,10 @@
 /**
  * How the 3x3 filters of a layer are spread over the 512 sign patterns, the *codewords* (Sparks, figure 1: nearly a power law).
  *
- * A codeword's id is its nine signs as bits, row by row, the most significant first; 1 is +1 (sign(0) = +1, as in the
- * quantizer). `rank` counts codewords by use, the most used one first; ties go to the lower id.
+ * `rank` counts codewords by use, the most used one first; ties go to the lower id.
  */
+import { codewordTaps, isPositive, numCodewords } from '../ops/codewords.js';
 import { SubbitError } from '../util/errors.js';
-
-export const codewordLength = 9;
-export const numCodewords = 2 ** codewordLength;
 
 export interface PatternStatistics {
   /** Filters in the layer: input times output channels. */
@@ -24,14 +21,14 @@ export interface PatternStatistics {
   readonly powerLaw?: { readonly exponent: number; readonly amplitude: number; readonly r2: number };
 }
 
-/** The codeword of each filter of a [3, 3, C, K] tensor, as [C, K]. */
-export function codewordsOf(filter: ArrayLike<number>, shape: readonly number[]): Uint16Array {
+/** The codeword of each real filter of a [3, 3, C, K] tensor, as [C, K]; sign(0) = +1, as in the quantizer. */
+export function codewordIds(filter: ArrayLike<number>, shape: readonly number[]): Uint16Array {
   const [height, width, inChannels, outChannels] = shape;
   if (shape.length !== 4 || height !== 3 || width !== 3)
     throw new SubbitError(`codewords are of 3x3 filters, not of [${shape.join(', ')}]`);
   const filters = inChannels! * outChannels!;
   const ids = new Uint16Array(filters);
-  for (let tap = 0; tap < codewordLength; tap++)
+  for (let tap = 0; tap < codewordTaps; tap++)
     for (let i = 0; i < filters; i++) ids[i] = (ids[i]! << 1) | (filter[tap * filters + i]! >= 0 ? 1 : 0);
   return ids;
 }
@@ -53,7 +50,7 @@ export function patternStatistics(ids: ArrayLike<number>): PatternStatistics {
   const powerLaw = fitPowerLaw(ranking.map((id) => counts[id]!));
   return {
     ...{ filters: ids.length, counts, ranking, coverage },
-    entropyBitsPerWeight: entropy / codewordLength,
+    entropyBitsPerWeight: entropy / codewordTaps,
     ...(powerLaw === undefined ? {} : { powerLaw }),
   };
 }
@@ -77,5 +74,5 @@ function fitPowerLaw(counts: readonly number[]): PatternStatistics['powerLaw'] {
 
 /** The signs of a codeword, -1 or +1, row by row. */
 export function signsOf(id: number): number[] {
-  return Array.from({ length: codewordLength }, (_, tap) => ((id >> (codewordLength - 1 - tap)) & 1 ? 1 : -1));
+  return Array.from({ length: codewordTaps }, (_, tap) => (isPositive(id, tap) ? 1 : -1));
 }

@@ -4,9 +4,9 @@
  */
 import { Graph, type Value } from '../../core/graph.js';
 import { maxLevel, quantized } from '../../core/tensor.js';
+import { codewordTaps, numCodewords, writeCodeword } from '../../ops/codewords.js';
 import { threshold } from '../../ops/integer/threshold.js';
 import { integerConv2d } from '../../ops/integer-conv2d/integer-conv2d.js';
-import { codewordTaps } from '../../ops/packed-conv2d/codebook.js';
 import { Philox } from '../../util/philox.js';
 import { type ConvShape, outPixels } from './conv-shapes.js';
 
@@ -74,14 +74,11 @@ function addLayer(
 /** The levels of a 3x3 filter of `channels` pairs of channels whose patterns are drawn from random codewords. */
 function codebookFilter(channels: number, codewords: number, random: Philox): Uint8Array {
   const chosen = new Set<number>();
-  while (chosen.size < codewords) chosen.add(random.nextInt(2 ** codewordTaps));
+  while (chosen.size < codewords) chosen.add(random.nextInt(numCodewords));
   const codebook = [...chosen];
   const filter = new Uint8Array(codewordTaps * channels);
-  for (let channel = 0; channel < channels; channel++) {
-    const codeword = codebook[random.nextInt(codewords)]!;
-    for (let tap = 0; tap < codewordTaps; tap++)
-      filter[tap * channels + channel] = (codeword >> (codewordTaps - 1 - tap)) & 1;
-  }
+  for (let channel = 0; channel < channels; channel++)
+    writeCodeword(filter, channels, channel, codebook[random.nextInt(codewords)]!);
   return filter;
 }
 

@@ -6,7 +6,7 @@ import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
 import { Plan, Variables } from '../../backends/plan.js';
 import type { Backend } from '../../core/backend.js';
-import { codewordTaps } from '../../ops/packed-conv2d/codebook.js';
+import { codewordTaps } from '../../ops/codewords.js';
 import { families } from '../../ops/packed-conv2d/families.js';
 import type { KernelName } from '../../ops/packed-conv2d/kernel-choice.js';
 import { convolutionParts } from '../../ops/packed-conv2d/packed-conv2d.js';

@@ -360,23 +360,8 @@ void Conv2dFilterGradient(const Conv2dFilterGradientParams& p, const Conv2dFilte
 void Conv2dFilterGradientRouted(const Conv2dFilterGradientRoutedParams& p, const Conv2dFilterGradientRoutedBuffers& b,
                                 Pool& pool) {
   const RoutedGradient routed = {RoutedWindows(p), {b.dy.data, p.dyKind, p.dyStep, p.dyScaleCount, b.dyScale.f32()}, b.route.u8()};
-  Conv2dFilterGradientParams c = {};
-  c.batch = p.batch;
-  c.height = p.height;
-  c.width = p.width;
-  c.inChannels = p.inChannels;
-  c.outHeight = p.outHeight;
-  c.outWidth = p.outWidth;
-  c.outChannels = p.outChannels;
-  c.kernelHeight = p.kernelHeight;
-  c.kernelWidth = p.kernelWidth;
-  c.stride = p.stride;
-  c.dilation = c.groups = 1;
-  c.padTop = p.padTop;
-  c.padLeft = p.padLeft;
-  c.x = p.x;
+  Conv2dFilterGradientParams c = PlainConvolution<Conv2dFilterGradientParams>(p);
   c.dy.isReal = c.dy.multiplier = 1;
-  c.exactTerms = 0x7fffffff;
   Conv2dFilterGradientBuffers buffers = {};
   buffers.x = b.x;
   float* sampleScale = b.scratch.f32();

@@ -20,6 +20,7 @@ import {
 import { type Encoding, maxLevel, quantized, type Shape, sizeOf } from '../../core/tensor.js';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d.js';
 import {
+  attributesOf,
   type Geometry,
   geometries,
   geometryFor,
@@ -91,19 +92,6 @@ function scaleOf({ scale }: Kind, each: number): CaseInput | undefined {
 }
 
 const isInteger = (...kinds: readonly Kind[]): boolean => kinds.every((kind) => kind.encoding !== undefined);
-
-/** Without dilation and groups where the geometry has none, so that their defaults are tested, too. */
-function attributesOf({ stride = 1, dilation, groups, pad = [0, 0], out }: Geometry) {
-  return {
-    stride,
-    ...(dilation && { dilation }),
-    ...(groups && { groups }),
-    padTop: pad[0],
-    padLeft: pad[1],
-    outHeight: out[0],
-    outWidth: out[1],
-  };
-}
 
 function filterShapeOf({ x, outChannels, filter, groups = 1 }: Geometry): Shape {
   return [...filter, x[3] / groups, outChannels];

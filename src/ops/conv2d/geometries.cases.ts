@@ -237,3 +237,16 @@ export const longSums: Readonly<Record<string, Geometry>> = {
     out: [19, 23],
   },
 };
+
+/** A geometry as attributes, without dilation and groups where the geometry has none, so that their defaults are tested, too. */
+export function attributesOf({ stride = 1, dilation, groups, pad = [0, 0], out }: Geometry) {
+  return {
+    stride,
+    ...(dilation && { dilation }),
+    ...(groups && { groups }),
+    padTop: pad[0],
+    padLeft: pad[1],
+    outHeight: out[0],
+    outWidth: out[1],
+  };
+}

@@ -17,8 +17,8 @@ void ForPlaneRows(const GradientLayout& layout, int kw, const Body& body) {
   const int left = kw * p.dilation - p.padLeft;
   const Range inside = PositionsInside(left, p.stride, p.outWidth, p.width);
   int place = 0;
-  for (int section = 0; section < layout.sections; ++section) {
-    for (int row = 0; row < layout.sectionRows; ++row, place += p.outWidth) {
+  for (int section = 0; section < layout.p.sections; ++section) {
+    for (int row = 0; row < layout.p.sectionRows; ++row, place += p.outWidth) {
       const int h = section * p.dilation + row * p.stride - p.padTop;
       const bool isInside = h >= 0 && h < p.height;
       body(place, isInside ? inside : Range{0, 0}, h * p.width + left);
@@ -64,7 +64,7 @@ void FillPlaneAs(const GradientLayout& layout, int kw, const Element* image, Ele
     for (; i < inside.end; ++i) out[place + i] = image[source + i * stride];
     clear(place + inside.end, place + width);
   });
-  clear(layout.sections * layout.sectionRows * width, end);
+  clear(layout.p.sections * layout.p.sectionRows * width, end);
 }
 
 template <class Element>

@@ -13,7 +13,7 @@ import {
 } from '../../core/op-case.js';
 import { maxLevel, quantized } from '../../core/tensor.js';
 import { conv2dFilterGradient } from '../conv2d/conv2d.js';
-import { type Geometry, geometries, groupedGeometries } from '../conv2d/geometries.cases.js';
+import { attributesOf, type Geometry, geometries, groupedGeometries } from '../conv2d/geometries.cases.js';
 import { conv2dFilterGradientDot } from './filter-gradient.js';
 
 interface Setting {
@@ -42,7 +42,7 @@ function likeFloats(terms: number): Parity {
 }
 
 function caseOf(name: string, geometry: Geometry, { xMax, dyMax, content, dyContent = content }: Setting): OpCase {
-  const { x, outChannels, filter, stride = 1, dilation, pad = [0, 0], out } = geometry;
+  const { x, outChannels, filter, out } = geometry;
   const image = quantized(x, { kind: 'levels', max: xMax, step: 1 / xMax });
   const gradient = { kind: 'bipolar', max: dyMax, step: 1 / dyMax, scaleAxis: 'first' } as const;
   const inputs = [
@@ -50,16 +50,7 @@ function caseOf(name: string, geometry: Geometry, { xMax, dyMax, content, dyCont
     input(quantized([x[0], ...out, outChannels], gradient), dyContent ?? integers(0, dyMax)),
     realInput([x[0]], scales),
   ];
-  const attributes = {
-    stride,
-    ...(dilation && { dilation }),
-    padTop: pad[0],
-    padLeft: pad[1],
-    outHeight: out[0],
-    outWidth: out[1],
-    kernelHeight: filter[0],
-    kernelWidth: filter[1],
-  };
+  const attributes = { ...attributesOf(geometry), kernelHeight: filter[0], kernelWidth: filter[1] };
   return opCase(conv2dFilterGradientDot, name, inputs, attributes, likeFloats(x[0] * out[0] * out[1]));
 }
 

@@ -52,6 +52,11 @@ export const conv2dFilterGradientDot = defineOp({
     dyBits: 'i32',
     /** The gradient's largest level. */
     dyMax: 'i32',
+    /** Filter row kh reads section kh % period of a plane, and there from row floor(kh / period) * rowStep on. */
+    period: 'i32',
+    sections: 'i32',
+    sectionRows: 'i32',
+    rowStep: 'i32',
     /** Of one channel under one filter column. */
     planeBytes: 'i32',
     /** Of a sample in scratch: its gradient, its planes, the sums of rows (where they are needed). */
@@ -138,11 +143,12 @@ function layoutOf(p: Geometry, dyMax: number) {
   const period = p.stride / divisor;
   const sections = Math.min(p.kernelHeight, period);
   const steps = Math.ceil(p.kernelHeight / period) - 1;
-  const sectionRows = p.outHeight + steps * (p.dilation / divisor);
+  const rowStep = p.dilation / divisor;
+  const sectionRows = p.outHeight + steps * rowStep;
   // A row's last quad may reach 3 bytes further. Whole lines, because planes are written by the line.
   const planeBytes = roundUp(sections * sectionRows * p.outWidth + 3, lineBytes);
   return {
-    planeBytes,
+    ...{ period, sections, sectionRows, rowStep, planeBytes },
     gradientBytes: roundUp(quads * 4 * roundUp(p.outChannels, channelsPerBlock), lineBytes),
     imageBytes: p.kernelWidth * p.inChannels * planeBytes,
     sumBytes: dyMax < 128 ? 0 : roundUp((4 * filterElements(p)) / p.outChannels, lineBytes),

@@ -19,11 +19,6 @@ struct GradientLayout {
   int blocks;
   /** Rows of the result: taps x channels. */
   int rows;
-  /** Filter row kh reads section kh % period, and there from row kh / period * rowStep on. */
-  int period;
-  int sections;
-  int sectionRows;
-  int rowStep;
   ptrdiff_t sampleBytes;
   /** Where the upper one of two joined channels begins (joined-tile.h); 0: every channel has bytes of its own. */
   int joinShift;
@@ -33,7 +28,7 @@ struct GradientLayout {
   /** What the rows of a tap multiply, from the sample's first plane: the next channel's bytes are planeBytes further on. */
   ptrdiff_t tapOffset(int tap) const {
     const int kh = tap / p.kernelWidth;
-    const ptrdiff_t start = kh % period * sectionRows + kh / period * rowStep;
+    const ptrdiff_t start = kh % p.period * p.sectionRows + kh / p.period * p.rowStep;
     return planeOffset(tap % p.kernelWidth, 0) + start * p.outWidth * elementBytes();
   }
   bool isJoined() const { return kMayJoin && joinShift != 0; }
@@ -70,8 +65,6 @@ inline int JoinShift(const Conv2dFilterGradientDotParams& p, int pixels) {
   return largest * ((1 << shift) + 1) < int64_t{1} << 31 ? shift : 0;
 }
 
-inline int GreatestCommonDivisor(int a, int b) { return b == 0 ? a : GreatestCommonDivisor(b, a % b); }
-
 inline GradientLayout MakeGradientLayout(const Conv2dFilterGradientDotParams& p) {
   GradientLayout g;
   g.p = p;
@@ -79,11 +72,6 @@ inline GradientLayout MakeGradientLayout(const Conv2dFilterGradientDotParams& p)
   g.quads = CeilDiv(g.pixels, 4);
   g.blocks = CeilDiv(p.outChannels, kGradientBlock);
   g.rows = p.kernelHeight * p.kernelWidth * p.inChannels;
-  const int divisor = GreatestCommonDivisor(p.stride, p.dilation);
-  g.period = p.stride / divisor;
-  g.rowStep = p.dilation / divisor;
-  g.sections = Min(p.kernelHeight, g.period);
-  g.sectionRows = p.outHeight + (CeilDiv(p.kernelHeight, g.period) - 1) * g.rowStep;
   g.sampleBytes = static_cast<ptrdiff_t>(p.gradientBytes) + p.imageBytes + p.sumBytes;
   g.joinShift = JoinShift(p, g.pixels);
   return g;

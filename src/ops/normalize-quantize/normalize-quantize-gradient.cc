@@ -28,7 +28,7 @@ SUBBIT_APART void Slopes(const PoolWindows& w, const PoolBand& band, int kind, c
 struct WindowRoute {
   const float* from;
   const int32_t* tap;
-  Taps taps;
+  WindowTaps taps;
   float* dz;
 
   template <int kCount, int kVectors>
@@ -57,7 +57,7 @@ SUBBIT_APART void Route(const PoolWindows& w, const PoolBand& band, const Worksp
     for (int i = 0; i < band.count; ++i) dz[i] = 0;
   }
   for (int ow = 0; ow < w.outWidth; ++ow) {
-    const Taps taps = TapsOf(w, band, ow);
+    const WindowTaps taps = TapsOf(w, band, ow);
     const int out = ow * w.channels;
     ForRegisters<kLanes>(w.channels, WindowRoute{s.bestDz + out, s.tap + out, taps, dz + taps.place});
   }

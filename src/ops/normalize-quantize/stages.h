@@ -2,7 +2,7 @@
 #pragma once
 #include "../activation/kinds.h"
 #include "../elementwise/scaled.h"
-#include "../integer/lanes.h"
+#include "../pool/window-maximum.h"
 #include "bands.h"
 #include "channels.h"
 
@@ -57,37 +57,23 @@ SUBBIT_APART void Normalize(const PoolWindows& w, const PoolBand& band, const Sc
   });
 }
 
-/** The taps of a window that lie inside the image. */
-struct Taps {
-  int rows, columns;
-  /** Where in the band the first one has its channels, and how far away those of the next row and column are. */
-  ptrdiff_t place, row, column;
-  /** Number of the first one, and numbers from row to row. */
-  int first, rowTaps;
-};
-
-inline Taps TapsOf(const PoolWindows& w, const PoolBand& band, int ow) {
-  const int h = band.oh * w.stride - w.padTop;
-  const int left = ow * w.stride - w.padLeft;
-  const Range rows = PositionsInside(h, 1, w.size, w.height);
-  const Range columns = PositionsInside(left, 1, w.size, w.width);
-  const ptrdiff_t row = static_cast<ptrdiff_t>(w.width) * w.channels;
-  const ptrdiff_t place = (h + rows.first - band.firstRow) * row + static_cast<ptrdiff_t>(left + columns.first) * w.channels;
-  return {rows.size(), columns.size(), place, row, w.channels, rows.first * w.size + columns.first, w.size};
+/** Those of a window of the band, placed in the band. */
+inline WindowTaps TapsOf(const PoolWindows& w, const PoolBand& band, int ow) {
+  const int top = band.oh * w.stride - w.padTop;
+  WindowTaps taps = TapsInside(top, ow * w.stride - w.padLeft, w.size, w.height, w.width, w.channels);
+  taps.place -= band.firstRow * taps.row;
+  return taps;
 }
 
 /** What a maximum leaves behind: itself alone, or where it was, or the centred number there. */
 enum Kept { kMaximum, kTap, kCentred };
 
-/**
- * Channels of one window's maximum, all taps in registers: compilers would make a loop over channels for each tap into
- * masked stores, whose results the next tap waits for.
- */
+/** Channels of one window's maximum. */
 template <Kept kKept>
 struct WindowMaximum {
   const float* z;
   const float* centred;
-  Taps taps;
+  WindowTaps taps;
   float* best;
   float* bestCentred;
   int32_t* tap;
@@ -95,26 +81,13 @@ struct WindowMaximum {
   template <int kCount, int kVectors>
   inline void Run(int c) const {
     Lanes<float, kCount> largest[kVectors];
-    Lanes<float, kCount> there[kVectors];
-    Lanes<int32_t, kCount> where[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      largest[v] = LoadLanes<kCount>(z + c + v * kCount);
-      if (kKept == kTap) where[v] = Lanes<int32_t, kCount>{} + taps.first;
-      if (kKept == kCentred) there[v] = LoadLanes<kCount>(centred + c + v * kCount);
-    }
-    // The first tap wins against nobody; another one only when it is larger.
-    for (int i = 0; i < taps.rows; ++i) {
-      for (int j = i == 0 ? 1 : 0; j < taps.columns; ++j) {
-        const ptrdiff_t at = i * taps.row + j * taps.column + c;
-        for (int v = 0; v < kVectors; ++v) {
-          const Lanes<float, kCount> each = LoadLanes<kCount>(z + at + v * kCount);
-          const auto wins = each > largest[v];
-          largest[v] = wins ? each : largest[v];
-          if (kKept == kTap) where[v] = wins ? Lanes<int32_t, kCount>{} + (taps.first + i * taps.rowTaps + j) : where[v];
-          if (kKept == kCentred) there[v] = wins ? LoadLanes<kCount>(centred + at + v * kCount) : there[v];
-        }
-      }
-    }
+    Lanes<float, kCount> there[kVectors] = {};
+    Lanes<int32_t, kCount> where[kVectors] = {};
+    const auto value = [&](ptrdiff_t at, int v) { return LoadLanes<kCount>(z + at + c + v * kCount); };
+    FindMaximum<kCount, kVectors>(taps, largest, value, [&](Lanes<int32_t, kCount> wins, int number, ptrdiff_t at, int v) {
+      if (kKept == kTap) where[v] = wins ? Lanes<int32_t, kCount>{} + number : where[v];
+      if (kKept == kCentred) there[v] = wins ? LoadLanes<kCount>(centred + at + c + v * kCount) : there[v];
+    });
     for (int v = 0; v < kVectors; ++v) {
       StoreLanes<kCount>(best + c + v * kCount, largest[v]);
       if (kKept == kTap) StoreLanes<kCount>(tap + c + v * kCount, where[v]);
@@ -127,7 +100,7 @@ struct WindowMaximum {
 template <Kept kKept>
 SUBBIT_APART void Maximum(const PoolWindows& w, const PoolBand& band, const Workspace& s) {
   for (int ow = 0; ow < w.outWidth; ++ow) {
-    const Taps taps = TapsOf(w, band, ow);
+    const WindowTaps taps = TapsOf(w, band, ow);
     const int out = ow * w.channels;
     const WindowMaximum<kKept> window = {s.z + taps.place, s.centred + taps.place, taps, s.best + out, s.bestCentred + out, s.tap + out};
     ForRegisters<kLanes>(w.channels, window);

@@ -7,8 +7,9 @@ import { evaluate } from '../../core/op-case.js';
 import { quantized } from '../../core/tensor.js';
 import { selectKernels } from '../../passes/select-kernels.js';
 import { Philox } from '../../util/philox.js';
+import { codewordTaps, writeCodeword } from '../codewords.js';
 import { integerConv2d } from '../integer-conv2d/integer-conv2d.js';
-import { codewordsOf, codewordTaps, packCodebook } from './codebook.js';
+import { codewordsOf, packCodebook } from './codebook.js';
 
 const inChannels = 64;
 const outChannels = 128;
@@ -19,11 +20,8 @@ function filterOf(codewords: number): Uint8Array {
   const random = new Philox(1, 'filter');
   const channels = inChannels * outChannels;
   const filter = new Uint8Array(codewordTaps * channels);
-  for (let channel = 0; channel < channels; channel++) {
-    const codeword = 8 * (channel < codewords ? channel : random.nextInt(codewords));
-    for (let tap = 0; tap < codewordTaps; tap++)
-      filter[tap * channels + channel] = (codeword >> (codewordTaps - 1 - tap)) & 1;
-  }
+  for (let channel = 0; channel < channels; channel++)
+    writeCodeword(filter, channels, channel, 8 * (channel < codewords ? channel : random.nextInt(codewords)));
   return filter;
 }
 

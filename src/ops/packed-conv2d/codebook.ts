@@ -17,11 +17,10 @@
  * Lanes are the tables' (tables.ts): even ones the first half of the block's channels, odd ones the second.
  */
 import { SubbitError } from '../../util/errors.js';
+import { codewordAt, codewordTaps, isPositive } from '../codewords.js';
 import { definePackedConv2d, definePackFilter, type FilterLayout, type PackedLayout } from './packed-conv2d.js';
 import { laneOf } from './tables.js';
 
-/** Taps of a codeword. */
-export const codewordTaps = 9;
 /** Most codewords of a filter. */
 export const maxCodewords = 64;
 /** Most where an index is for two channels. */
@@ -38,16 +37,9 @@ function sizesOf({ groupInputs, outChannels, groups, tableInputs }: FilterLayout
   return { groupOutputs, groupBlocks, blockBytes };
 }
 
-/** The codeword of an input and an output channel in a filter [3, 3, C / groups, K] of levels 0 and 1. */
-export function codewordAt(filter: ArrayLike<number>, channels: number, channel: number): number {
-  let codeword = 0;
-  for (let tap = 0; tap < codewordTaps; tap++) codeword = 2 * codeword + filter[tap * channels + channel]!;
-  return codeword;
-}
-
 /**
- * The codewords of such a filter, in rising order; undefined if they are more than `most`. `channels` is how many pairs of an
- * input and an output channel it has.
+ * The codewords of a filter [3, 3, C / groups, K] of levels 0 and 1, in rising order; undefined if they are more than `most`.
+ * `channels` is how many pairs of an input and an output channel it has.
  */
 export function codewordsOf(filter: ArrayLike<number>, channels: number, most: number): number[] | undefined {
   const found = new Set<number>();
@@ -93,7 +85,7 @@ const codebookLayout: PackedLayout = {
     const { byte, shift } = indexOf(layout, channel, outChannel);
     const position = layout.tableInputs === 1 ? packed[byte]! : (packed[byte]! >> shift) & 7;
     const codeword = packed[2 * position]! + 256 * packed[2 * position + 1]!;
-    return (codeword >> (codewordTaps - 1 - tap)) & 1;
+    return isPositive(codeword, tap) ? 1 : 0;
   },
 };
 

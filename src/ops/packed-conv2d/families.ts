@@ -1,7 +1,8 @@
 /** The list of kernel families: how a packed convolution holds its weights and multiplies. */
 import type { Op } from '../../core/op.js';
 import { maxLevel } from '../../core/tensor.js';
-import { codewordTaps, conv2dCodebook, maxCodewords, packCodebook } from './codebook.js';
+import { codewordTaps } from '../codewords.js';
+import { conv2dCodebook, maxCodewords, packCodebook } from './codebook.js';
 import { conv2dDot, packDot } from './dot.js';
 import type { ConvolutionKind } from './kernel-choice.js';
 import type { PackedConv2d, PackFilterAttributes, packFilterParams } from './packed-conv2d.js';

@@ -2,7 +2,9 @@
  * Which kernel family multiplies fastest, by bits, shape and instruction set: a short table with the measured reasons beside
  * it. `subbit bench --tune` measures again on the user's machine.
  */
-import { codewordTaps, maxCodewords, maxPairedCodewords } from './codebook.js';
+
+import { codewordTaps } from '../codewords.js';
+import { maxCodewords, maxPairedCodewords } from './codebook.js';
 import type { FamilyName } from './families.js';
 
 /** 'plain' is `integer-conv2d` itself. */

@@ -5,10 +5,10 @@
 import type { AnyOp } from '../../core/op.js';
 import { type CaseInput, type Content, evaluate, input, integers, type OpCase, opCase } from '../../core/op-case.js';
 import { arrayOf, integer, maxLevel, quantized, sizeOf, type TensorType } from '../../core/tensor.js';
+import { codewordTaps, numCodewords, writeCodeword } from '../codewords.js';
 import { neverDown, neverUp } from '../integer/threshold.js';
-import { geometries } from './case-geometries.js';
-import { codewordTaps } from './codebook.js';
 import { type Family, families, takes } from './families.js';
+import { geometries } from './geometries.cases.js';
 import { guidedThresholds } from './linear-fit.js';
 import type { Epilogue, EpilogueKind } from './packed-conv2d.js';
 
@@ -98,13 +98,11 @@ const filterContent = ({ encoding }: TensorType, codewords: number | undefined):
 const codewordContent =
   (count: number): Content =>
   (data, random) => {
-    const codebook = [2 ** codewordTaps - 1];
-    while (codebook.length < count) codebook.push(random.nextInt(2 ** codewordTaps));
+    const codebook = [numCodewords - 1];
+    while (codebook.length < count) codebook.push(random.nextInt(numCodewords));
     const channels = data.length / codewordTaps;
-    for (let channel = 0; channel < channels; channel++) {
-      const codeword = codebook[random.nextInt(count)]!;
-      for (let tap = 0; tap < codewordTaps; tap++) data[tap * channels + channel] = (codeword >> tap) & 1;
-    }
+    for (let channel = 0; channel < channels; channel++)
+      writeCodeword(data, channels, channel, codebook[random.nextInt(count)]!);
   };
 
 const variantOf = ({ tableInputs = 0, codewords }: Pick<FamilyCases, 'tableInputs' | 'codewords'>): string[] => {

@@ -1,30 +1,17 @@
 /** Convolution to levels, a few samples at a time, and the gradient of its bias; see routed-conv2d.ts. */
-#include "../conv2d/vector.h"
 #include "../elementwise/scaled.h"
-#include "../integer/lanes.h"
+#include "../pool/window-maximum.h"
 #include "ops.h"
 #include "windows.h"
 
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** The pixels of one window that lie inside of the image. */
-struct Taps {
-  Range rows;
-  Range columns;
-};
-
-/**
- * Channels of one window, all pixels in registers: compilers would make a loop over channels for each pixel into masked
- * stores, whose results the next pixel waits for.
- */
+/** Channels of one window, from the convolution's output to levels and routes. */
 struct WindowToLevels {
-  /** The convolution's output at the window's first pixel, which may lie outside of the image. */
+  /** The convolution's output at the first of the taps. */
   const float* y;
-  ptrdiff_t row;
-  ptrdiff_t column;
-  int size;
-  Taps taps;
+  WindowTaps taps;
   const float* bias;
   float max;
   uint8_t* levels;
@@ -32,26 +19,15 @@ struct WindowToLevels {
 
   template <int kCount, int kVectors>
   inline void Run(int c) const {
-    using Floats = Lanes<float, kCount>;
-    using Integers = Lanes<int32_t, kCount>;
-    Floats offset[kVectors];
-    Floats best[kVectors] = {};
-    Integers at[kVectors] = {};
-    for (int v = 0; v < kVectors; ++v) offset[v] = LoadLanes<kCount>(bias + c + v * kCount);
-    for (int i = taps.rows.first; i < taps.rows.end; ++i) {
-      for (int j = taps.columns.first; j < taps.columns.end; ++j) {
-        const float* pixel = y + i * row + j * column + c;
-        const bool isFirst = i == taps.rows.first && j == taps.columns.first;
-        for (int v = 0; v < kVectors; ++v) {
-          const Floats z = LoadLanes<kCount>(pixel + v * kCount) + offset[v];
-          const Integers here = Integers{} + (i * size + j);
-          const Integers wins = z > best[v];
-          best[v] = isFirst || wins ? z : best[v];
-          at[v] = isFirst || wins ? here : at[v];
-        }
-      }
-    }
-    for (int v = 0; v < kVectors; ++v) Finish<kCount>(best[v], at[v], c + v * kCount);
+    Lanes<float, kCount> largest[kVectors] = {};
+    Lanes<int32_t, kCount> number[kVectors] = {};
+    const auto value = [&](ptrdiff_t at, int v) {
+      return LoadLanes<kCount>(y + at + c + v * kCount) + LoadLanes<kCount>(bias + c + v * kCount);
+    };
+    FindMaximum<kCount, kVectors>(taps, largest, value, [&](Lanes<int32_t, kCount> wins, int tap, ptrdiff_t, int v) {
+      number[v] = wins ? Lanes<int32_t, kCount>{} + tap : number[v];
+    });
+    for (int v = 0; v < kVectors; ++v) Finish<kCount>(largest[v], number[v], c + v * kCount);
   }
 
   /** clip, quantize-unit and the route, as levels.h rounds. */
@@ -72,17 +48,11 @@ struct WindowToLevels {
 
 /** One row of one sample's windows. */
 inline void FinishRow(const RoutedWindows& w, const float* y, const float* bias, int row, float max, uint8_t* levels, uint8_t* route) {
-  const ptrdiff_t rowFloats = static_cast<ptrdiff_t>(w.width) * w.channels;
-  const int top = row * w.stride - w.top;
-  WindowToLevels window = {y + top * rowFloats, rowFloats, w.channels, w.size, {}, bias, max, levels, route};
-  window.taps.rows = PositionsInside(top, 1, w.size, w.height);
-  for (int column = 0; column < w.pooledWidth; ++column) {
+  for (int column = 0; column < w.pooledWidth; ++column, levels += w.channels, route += w.channels) {
+    const int top = row * w.stride - w.top;
     const int left = column * w.stride - w.left;
-    window.y = y + top * rowFloats + static_cast<ptrdiff_t>(left) * w.channels;
-    window.taps.columns = PositionsInside(left, 1, w.size, w.width);
-    ForRegisters<kLanes>(w.channels, window);
-    window.levels += w.channels;
-    window.route += w.channels;
+    const WindowTaps taps = TapsInside(top, left, w.size, w.height, w.width, w.channels);
+    ForRegisters<kLanes>(w.channels, WindowToLevels{y + taps.place, taps, bias, max, levels, route});
   }
 }
 
@@ -95,24 +65,8 @@ void Conv2dLevels(const Conv2dLevelsParams& p, const Conv2dLevelsBuffers& b, Poo
   const ptrdiff_t convolved = static_cast<ptrdiff_t>(p.outHeight) * p.outWidth * p.outChannels;
   const ptrdiff_t pooledRow = static_cast<ptrdiff_t>(p.pooledWidth) * p.outChannels;
   float* y = reinterpret_cast<float*>(b.scratch.u8() + (p.convolutionScratch + 63) / 64 * 64);
-  Conv2dParams c = {};
-  c.height = p.height;
-  c.width = p.width;
-  c.inChannels = p.inChannels;
-  c.outHeight = p.outHeight;
-  c.outWidth = p.outWidth;
-  c.outChannels = p.outChannels;
-  c.kernelHeight = p.kernelHeight;
-  c.kernelWidth = p.kernelWidth;
-  c.stride = p.stride;
-  c.dilation = p.dilation;
-  c.groups = p.groups;
-  c.padTop = p.padTop;
-  c.padLeft = p.padLeft;
-  c.factor = p.factor;
-  c.x = p.x;
+  Conv2dParams c = PlainConvolution<Conv2dParams>(p);
   c.filter = p.filter;
-  c.exactTerms = 0x7fffffff;
   Conv2dBuffers buffers = {};
   buffers.filter = b.filter;
   buffers.y.data = y;

@@ -32,4 +32,28 @@ struct RoutedWindows {
         left(p.windowLeft) {}
 };
 
+/** The params of a plain convolution (another op's `To`) with the geometry of a routed one. */
+template <class To, class From>
+inline To PlainConvolution(const From& p) {
+  To c = {};
+  c.batch = p.batch;
+  c.height = p.height;
+  c.width = p.width;
+  c.inChannels = p.inChannels;
+  c.outHeight = p.outHeight;
+  c.outWidth = p.outWidth;
+  c.outChannels = p.outChannels;
+  c.kernelHeight = p.kernelHeight;
+  c.kernelWidth = p.kernelWidth;
+  c.stride = p.stride;
+  c.dilation = c.groups = 1;
+  c.padTop = p.padTop;
+  c.padLeft = p.padLeft;
+  c.factor = p.factor;
+  c.x = p.x;
+  // Its products are of real numbers, so a sum may have any number of terms.
+  c.exactTerms = 0x7fffffff;
+  return c;
+}
+
 }  // namespace subbit::SUBBIT_ISA

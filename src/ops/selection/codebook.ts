@@ -15,9 +15,10 @@
  */
 import { describe, type TensorType } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
+import { numCodewords } from '../codewords.js';
 
 /** Of 3x3 filters. Kernels keep a row of so many numbers on the stack. */
-export const largestCodebook = 512;
+export const largestCodebook = numCodewords;
 
 /** Elements of a filter [height, width, channels, outputs]. Throws where codewords of so many would be too many. */
 export function codewordLength(filter: TensorType): number {
@@ -32,11 +33,6 @@ export function codewordLength(filter: TensorType): number {
 
 /** The number of filters: pairs of an input and an output channel. */
 export const filtersOf = ({ shape }: TensorType): number => shape[2]! * shape[3]!;
-
-/** Whether element `element` of a codeword is +1. */
-export function isPositive(id: number, element: number, length: number): boolean {
-  return ((id >> (length - 1 - element)) & 1) === 1;
-}
 
 /** The extent of a square matrix of codewords and positions. */
 export function codebookOf(matrix: TensorType): number {

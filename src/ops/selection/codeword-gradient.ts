@@ -7,7 +7,8 @@
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { describe, real } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
-import { codewordLength, filtersOf, isPositive, largestCodebook } from './codebook.js';
+import { isPositive } from '../codewords.js';
+import { codewordLength, filtersOf, largestCodebook } from './codebook.js';
 
 /** Filters of a partial sum; kFiltersPerChunk in codeword-gradient.cc. */
 const filtersPerChunk = 16384;

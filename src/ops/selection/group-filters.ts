@@ -12,8 +12,9 @@
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { describe, integer, quantized, sizeOf } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
+import { isPositive } from '../codewords.js';
 import { requireSameShape } from '../elementwise/elementwise.js';
-import { codewordLength, filtersOf, isPositive } from './codebook.js';
+import { codewordLength, filtersOf } from './codebook.js';
 
 /** What element w adds to the cost of a codeword that has +1 or -1 there. NaN counts as zero. */
 function mismatch(w: number, positive: boolean): number {

@@ -1,20 +1,19 @@
 /** Convolutions that meet every edge of the tiles of the kernel families; by name. */
-export interface Geometry {
-  /** [N, H, W, C] */
-  readonly x: readonly [number, number, number, number];
-  readonly outChannels: number;
-  /** [KH, KW] */
-  readonly filter: readonly [number, number];
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly groups?: number;
-  readonly pad?: readonly [number, number];
-  readonly out: readonly [number, number];
-}
+import { type Geometry, geometries as ofFloats } from '../conv2d/geometries.cases.js';
+
+/** Those of the float convolutions that fit here, too. */
+const shared = [
+  'one number',
+  'dense, one sample',
+  'same 3x3, one channel',
+  'valid 3x3 on a long row',
+  'row filter',
+  'padding all around',
+  '2x2 stride 3, hangs over the end',
+];
 
 export const geometries: Readonly<Record<string, Geometry>> = {
-  'one number': { x: [1, 1, 1, 1], outChannels: 1, filter: [1, 1], out: [1, 1] },
-  'dense, one sample': { x: [1, 1, 1, 515], outChannels: 17, filter: [1, 1], out: [1, 1] },
+  ...Object.fromEntries(shared.map((name) => [name, ofFloats[name]!])),
   'dense, many samples': { x: [67, 1, 1, 130], outChannels: 70, filter: [1, 1], out: [1, 1] },
   'as large as the image': { x: [9, 5, 5, 24], outChannels: 80, filter: [5, 5], out: [1, 1] },
   pointwise: { x: [2, 7, 9, 65], outChannels: 33, filter: [1, 1], out: [7, 9] },
@@ -26,10 +25,6 @@ export const geometries: Readonly<Record<string, Geometry>> = {
   'same 3x3, 2600 channels': { x: [1, 2, 1, 2600], outChannels: 3, filter: [3, 3], pad: [1, 1], out: [2, 1] },
   'same 3x3, 16 channels': { x: [2, 13, 11, 16], outChannels: 16, filter: [3, 3], pad: [1, 1], out: [13, 11] },
   'same 3x3, prime sizes': { x: [2, 7, 13, 37], outChannels: 67, filter: [3, 3], pad: [1, 1], out: [7, 13] },
-  'same 3x3, one channel': { x: [2, 5, 7, 1], outChannels: 1, filter: [3, 3], pad: [1, 1], out: [5, 7] },
-  'valid 3x3 on a long row': { x: [1, 3, 67, 3], outChannels: 48, filter: [3, 3], out: [1, 65] },
-  'row filter': { x: [2, 5, 9, 17], outChannels: 7, filter: [1, 4], pad: [0, 1], out: [5, 9] },
-  'padding all around': { x: [2, 3, 3, 16], outChannels: 31, filter: [5, 5], pad: [4, 4], out: [7, 7] },
   '3x3 stride 2': { x: [2, 11, 13, 66], outChannels: 31, filter: [3, 3], stride: 2, pad: [1, 1], out: [6, 7] },
   '7x7 stride 2, three channels': {
     x: [1, 21, 19, 3],
@@ -39,7 +34,6 @@ export const geometries: Readonly<Record<string, Geometry>> = {
     pad: [3, 3],
     out: [11, 10],
   },
-  '2x2 stride 3, hangs over the end': { x: [1, 10, 7, 16], outChannels: 15, filter: [2, 2], stride: 3, out: [4, 3] },
   'dilation 2': { x: [1, 9, 8, 20], outChannels: 9, filter: [3, 3], dilation: 2, pad: [2, 2], out: [9, 8] },
   'two groups 5x5': { x: [1, 7, 6, 48], outChannels: 40, filter: [5, 5], groups: 2, pad: [2, 2], out: [7, 6] },
   'three odd groups': { x: [2, 5, 4, 21], outChannels: 15, filter: [3, 3], groups: 3, pad: [1, 1], out: [5, 4] },
