@@ -28,10 +28,18 @@ export interface Node {
   readonly outputs: readonly Value[];
 }
 
+/** The values whose memory a node reads: an alias op gives its first input another type and reads nothing. */
+export function operandsOf({ op, inputs }: Node): readonly Value[] {
+  return (op.isAlias ? inputs.slice(0, 1) : inputs).filter((value) => value !== undefined);
+}
+
 export interface Variable {
   readonly value: Value;
-  /** parameter: trained; state: kept in checkpoints but not trained (running statistics, optimizer moments). */
-  readonly role: 'parameter' | 'state';
+  /**
+   * parameter: trained; selection: trained in steps that renew the selection of codewords; state: kept in checkpoints but not
+   * trained (running statistics, optimizer moments).
+   */
+  readonly role: 'parameter' | 'selection' | 'state';
   /** Fills the initial contents (zeroed memory on entry). */
   readonly initialize: (data: TypedArray) => void;
   /** L2 coefficient that the optimizer adds for this parameter, relative to the run's weight decay. @default 0 */

@@ -10,6 +10,7 @@ import { lookUp } from '../util/nearest.js';
 import { parseBits } from './bits.js';
 import { type Preset, presets } from './models/index.js';
 import { type Layer, Scope, type ScopeOptions } from './scope.js';
+import { completeSelection, type SelectionDescription } from './selection.js';
 
 /** All that defines a network's function apart from its weights. */
 export interface NetworkDescription {
@@ -24,6 +25,9 @@ export interface NetworkDescription {
   readonly quantizeLast?: boolean;
   /** @default 'clip' */
   readonly boundedActivation?: 'clip' | 'cabs';
+  /** n: binary 3x3 filters have only so many of the 512 sign patterns, 1 .. 512. @default all, and no codebook */
+  readonly codewords?: number;
+  readonly selection?: SelectionDescription;
   /** Class names in label order. */
   readonly classes: readonly string[];
   /** Normalisation of image bytes: (byte - zeroPoint[channel]) * step. */
@@ -44,7 +48,8 @@ export interface NetworkDefinition {
 /** Checks a description and turns it into layers and options. Throws UsageErrors. */
 export function defineNetwork(description: NetworkDescription): NetworkDefinition {
   const preset: Preset = lookUp(presets, description.preset, 'preset');
-  const { width } = description;
+  const { width, codewords } = description;
+  const bits = parseBits(description.bits);
   if (width !== undefined && !preset.widths?.includes(width)) {
     const known = preset.widths === undefined ? 'it has one width' : `known: ${preset.widths.join(', ')}`;
     throw new UsageError(`${preset.name} has no width '${width}' (${known})`);
@@ -54,7 +59,7 @@ export function defineNetwork(description: NetworkDescription): NetworkDefinitio
     ...(description.quantizeLast ? [] : [preset.last]),
   ];
   const bitsOf = Object.fromEntries(
-    Object.entries(description.bitsOf ?? {}).map(([layer, bits]) => [layer, parseBits(bits)]),
+    Object.entries(description.bitsOf ?? {}).map(([layer, own]) => [layer, parseBits(own)]),
   );
   return {
     layers: preset.build({ classes: description.classes.length, ...(width === undefined ? {} : { width }) }),
@@ -62,10 +67,13 @@ export function defineNetwork(description: NetworkDescription): NetworkDefinitio
     zeroPoints: description.zeroPoints,
     step: description.step,
     options: {
-      bits: parseBits(description.bits),
+      bits,
       bitsOf,
       floatLayers,
       boundedActivation: description.boundedActivation ?? 'clip',
+      ...(codewords === undefined
+        ? {}
+        : { selection: completeSelection(codewords, description.selection ?? {}, { gradientBits: bits.gradient }) }),
     },
   };
 }

@@ -11,6 +11,7 @@ import { nearest } from '../util/nearest.js';
 import { Philox } from '../util/philox.js';
 import { type Bits, floatBits } from './bits.js';
 import { activationQuantizers, gradientQuantizers, type Quantizer, weightQuantizers } from './quantizers/index.js';
+import type { Selection } from './selection.js';
 
 export type Layer = (scope: Scope, x: Value) => Value;
 
@@ -26,6 +27,9 @@ export interface ScopeOptions {
   readonly floatLayers?: readonly string[];
   /** The bounded function before a quantizer of activations. @default 'clip' */
   readonly boundedActivation?: 'clip' | 'cabs';
+  /** Of the codewords of binary 3x3 filters. @default none: all 512 may be used */
+  readonly selection?: Selection;
+  /** @default codebook where there is a selection, else dorefa */
   readonly weightQuantizer?: Quantizer;
   readonly activationQuantizer?: Quantizer;
   readonly gradientQuantizer?: Quantizer;
@@ -52,11 +56,13 @@ export class Scope {
   /** i32[1], the number of training steps done: the counter of all random numbers. */
   readonly step: Value;
   readonly boundedActivation: 'clip' | 'cabs';
+  readonly selection: Selection | undefined;
   readonly weightQuantizer: Quantizer;
   readonly activationQuantizer: Quantizer;
   readonly gradientQuantizer: Quantizer;
   readonly #options: ScopeOptions;
   readonly #layers = new Set<string>();
+  readonly #shared = new Map<string, Value>();
 
   constructor(options: ScopeOptions) {
     this.#options = options;
@@ -64,7 +70,8 @@ export class Scope {
     this.seed = options.seed;
     this.step = this.graph.input('step', { dtype: 'i32', shape: [1] });
     this.boundedActivation = options.boundedActivation ?? 'clip';
-    this.weightQuantizer = options.weightQuantizer ?? weightQuantizers.dorefa!;
+    this.selection = options.selection;
+    this.weightQuantizer = options.weightQuantizer ?? weightQuantizers[options.selection ? 'codebook' : 'dorefa']!;
     this.activationQuantizer = options.activationQuantizer ?? activationQuantizers.dorefa!;
     this.gradientQuantizer = options.gradientQuantizer ?? gradientQuantizers.dorefa!;
   }
@@ -97,6 +104,13 @@ export class Scope {
   state(name: string, shape: Shape, initializer: Initializer): Value {
     const initialize = (data: TypedArray): void => initializer(data, new Philox(this.seed, name), 1);
     return this.graph.variable(name, real(shape), { role: 'state', initialize });
+  }
+
+  /** A value that several layers use: made when the first of them asks. */
+  shared(name: string, make: () => Value): Value {
+    const value = this.#shared.get(name) ?? make();
+    this.#shared.set(name, value);
+    return value;
   }
 
   /** Throws when `bitsOf` names a layer that the network does not have. Called when the network is complete. */

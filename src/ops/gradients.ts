@@ -18,7 +18,13 @@ import { quantizeBackwardGradient, quantizeTanhStraightThrough, straightThrough 
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
 import { groupFilters } from './selection/group-filters.js';
 import { addGumbelNoise } from './selection/gumbel-noise.js';
-import { addGumbelNoiseGradient, groupFiltersStraightThrough, sinkhornRule } from './selection/selection.grad.js';
+import { selectedCodewords } from './selection/selected-codewords.js';
+import {
+  addGumbelNoiseGradient,
+  groupFiltersStraightThrough,
+  selectedCodewordsStraightThrough,
+  sinkhornRule,
+} from './selection/selection.grad.js';
 import { sinkhorn } from './selection/sinkhorn.js';
 import { strideShortcutRule } from './shortcut/shortcut.grad.js';
 import { strideShortcut } from './shortcut/shortcut.js';
@@ -45,4 +51,5 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [groupFilters.name]: groupFiltersStraightThrough,
   [addGumbelNoise.name]: addGumbelNoiseGradient,
   [sinkhorn.name]: sinkhornRule,
+  [selectedCodewords.name]: selectedCodewordsStraightThrough,
 };

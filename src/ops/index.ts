@@ -29,13 +29,22 @@ import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient 
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
 import { combineScales } from './quantize/scales.js';
-import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './quantize/weights.js';
+import {
+  maxAbsTanh,
+  meanAbs,
+  meanAbsPerChannel,
+  quantizeSign,
+  quantizeTanh,
+  quantizeTanhGradient,
+} from './quantize/weights.js';
 import { conv2dFilterGradientRouted, conv2dLevels, routedBiasGradient } from './routed-conv2d/routed-conv2d.js';
 import { runtimeOps } from './runtime.js';
 import { assign } from './selection/assign.js';
 import { codewordGradient, planGradient } from './selection/codeword-gradient.js';
 import { groupFilters, groupFiltersGradient } from './selection/group-filters.js';
 import { addGumbelNoise } from './selection/gumbel-noise.js';
+import { renewPatterns } from './selection/renew-patterns.js';
+import { selectedCodewords } from './selection/selected-codewords.js';
 import { sinkhorn, sinkhornGradient } from './selection/sinkhorn.js';
 import { strideShortcutGradient } from './shortcut/shortcut.js';
 import { softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax/softmax.js';
@@ -63,6 +72,7 @@ const list: readonly AnyOp[] = [
   batchNormGradientSums,
   batchNormGradient,
   meanAbs,
+  meanAbsPerChannel,
   quantizeSign,
   maxAbsTanh,
   quantizeTanh,
@@ -96,6 +106,8 @@ const list: readonly AnyOp[] = [
   sinkhorn,
   sinkhornGradient,
   assign,
+  selectedCodewords,
+  renewPatterns,
   measureCeiling,
 ];
 

@@ -2,6 +2,7 @@
 import type { Augmentation } from '../data/dataset.js';
 import type { NetworkDescription } from '../nn/network.js';
 import type { OptimizerOptions } from '../optim/optimizers.js';
+import type { RenewalOptions } from '../optim/renewals.js';
 import type { ScheduleOptions } from '../optim/schedules.js';
 import type { Compute } from './compute.js';
 
@@ -17,6 +18,8 @@ export interface TrainingConfig {
   readonly weightDecay: number;
   /** Only filters of layers whose names begin so decay. @default all */
   readonly decayed?: string;
+  /** When codewords are chosen anew. @default never */
+  readonly renewals?: RenewalOptions;
   readonly augmentation: Augmentation;
   /** A run keeps what it began with. Runs from before there was a choice are simulated. @default defaultCompute of the backend */
   readonly compute?: Compute;

@@ -3,6 +3,7 @@
  *
  *     {"type":"step","step":1,"epoch":1,"loss":2.31,"learningRate":0.001,"imagesPerSecond":840}
  *     {"type":"epoch","step":390,"epoch":1,"trainLoss":1.7,"testLoss":1.5,"testAccuracy":0.44,"seconds":61,"inputWaitSeconds":0.01}
+ *     {"type":"renewal","step":26,"changes":{"conv1":{"added":[18],"removed":[400]}, ..}}      where codewords are selected
  *     {"type":"diagnostics","step":100,"layers":[{"name":"conv1","gradientBias":0.001, ..}]}    on request, see diagnostics.ts
  *
  * `step` counts completed steps, so a line with step S tells of what checkpoint S already contains; an epoch's line carries
@@ -17,6 +18,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError } from '../util/errors.js';
 import type { LayerDiagnostics } from './diagnostics.js';
+import type { CodewordChange } from './trainer.js';
 
 export interface StepLine {
   readonly type: 'step';
@@ -50,7 +52,14 @@ export interface DiagnosticsLine {
   readonly layers: readonly LayerDiagnostics[];
 }
 
-export type MetricsLine = StepLine | EpochLine | DiagnosticsLine;
+/** A renewal of the selection of codewords; changes by what the sub-codebooks serve. */
+export interface RenewalLine {
+  readonly type: 'renewal';
+  readonly step: number;
+  readonly changes: Readonly<Record<string, CodewordChange>>;
+}
+
+export type MetricsLine = StepLine | EpochLine | DiagnosticsLine | RenewalLine;
 
 /** Lines wait in memory at most this long while more are appended, so that a dashboard sees a run that is alive. */
 const MAX_DELAY_MILLISECONDS = 1000;
@@ -134,10 +143,21 @@ export function readMetrics(file: string): MetricsLine[] {
         throw new FormatError(`'${file}', line ${number}: ${key} is ${JSON.stringify(value[key])}, not a number`);
       }
     }
+    if (value.type === 'renewal' && !isChanges(value.changes))
+      throw new FormatError(`'${file}', line ${number}: changes is no object of added and removed codewords`);
     if (value.type === 'diagnostics' && !Array.isArray(value.layers))
       throw new FormatError(`'${file}', line ${number}: layers is ${JSON.stringify(value.layers)}, not a list`);
     return [value as unknown as MetricsLine];
   });
+}
+
+function isChanges(changes: unknown): boolean {
+  const isIds = (list: unknown): boolean => Array.isArray(list) && list.every(Number.isInteger);
+  const isChange = (each: unknown): boolean => {
+    const { added, removed } = Object(each) as Partial<CodewordChange>;
+    return isIds(added) && isIds(removed);
+  };
+  return typeof changes === 'object' && changes !== null && Object.values(changes).every(isChange);
 }
 
 export function metricsFile(run: string): string {
@@ -148,6 +168,7 @@ const numbersOf = {
   step: ['step', 'epoch', 'loss', 'learningRate', 'imagesPerSecond'],
   epoch: ['step', 'epoch', 'trainLoss', 'testLoss', 'testAccuracy', 'seconds'],
   diagnostics: ['step'],
+  renewal: ['step'],
 } as const;
 
 interface ParsedLine {

@@ -4,10 +4,13 @@
  */
 import { Plan, Variables } from '../backends/plan.js';
 import type { Backend } from '../core/backend.js';
+import type { Node, Variable } from '../core/graph.js';
 import { buildGraph, type NetworkDefinition, type NetworkGraph } from '../nn/network.js';
+import { isCodewords, servedBy } from '../nn/selection.js';
 import { addOptimizer, type OptimizerOptions } from '../optim/optimizers.js';
 import { differentiate } from '../passes/differentiate.js';
 import type { ProductChoice } from '../passes/low-bit-products.js';
+import { renewalNodes } from '../passes/renewal-nodes.js';
 import { type Compute, lowered } from './compute.js';
 
 export interface SessionOptions {
@@ -24,23 +27,68 @@ export interface SessionOptions {
   readonly keepAll?: boolean;
 }
 
+/**
+ * What steps logits and patterns: their gradients differ in size by orders of magnitude from layer to layer, which Adam takes away.
+ * Those that are next to nothing must not be made as large as the others, hence the epsilon.
+ */
+const selectionOptimizer: OptimizerOptions = { name: 'adam', epsilon: 1e-6 };
+
 /** Adds the gradients and the optimizer to a training graph. Outputs: the gradient of each parameter as 'd/NAME' when `keepAll`. */
 export function addTraining(network: NetworkGraph, options: SessionOptions): void {
   const { graph, losses, scope } = network;
   const { optimizer, weightDecay = 0, decayed = '' } = options;
-  const parameters = [...graph.variables.values()].filter((variable) => variable.role === 'parameter');
+  const ofRole = (wanted: Variable['role']) => [...graph.variables.values()].filter(({ role }) => role === wanted);
+  const parameters = ofRole('parameter');
+  const selected = ofRole('selection');
   const gradients = differentiate(
     graph,
     losses,
-    parameters.map((variable) => variable.value),
+    [...parameters, ...selected].map((variable) => variable.value),
   );
   if (options.keepAll)
     for (const [i, gradient] of gradients.entries()) graph.output(`d/${parameters[i]!.value.name}`, gradient);
-  addOptimizer(graph, optimizer, parameters, gradients, {
+  addOptimizer(graph, optimizer, parameters, gradients.slice(0, parameters.length), {
     learningRate: graph.input('learningRate', { dtype: 'f32', shape: [1] }),
     step: scope.step,
     decayOf: ({ value, decay }) => (value.name.startsWith(decayed) ? decay * weightDecay : 0),
   });
+  if (selected.length === 0) return;
+  addOptimizer(graph, selectionOptimizer, selected, gradients.slice(parameters.length), {
+    learningRate: graph.input('selectionRate', { dtype: 'f32', shape: [1] }),
+    step: graph.input('renewals', { dtype: 'i32', shape: [1] }),
+    decayOf: () => 0,
+  });
+}
+
+/** A renewal of the selection of codewords. */
+export interface Renewal {
+  /** Renewals before this one. */
+  readonly index: number;
+  /** Of logits or patterns. */
+  readonly learningRate: number;
+}
+
+/** Calls `first` .. `end` - 1 of a plan. */
+type Range = readonly [first: number, end: number];
+
+/** The ranges of calls from `first` to `end` whose nodes are wanted. */
+function rangesOf(nodes: readonly Node[], [first, end]: Range, isWanted: (node: Node) => boolean): Range[] {
+  const ranges: [number, number][] = [];
+  for (let i = first; i < end; i++) {
+    if (!isWanted(nodes[i]!)) continue;
+    const last = ranges.at(-1);
+    if (last?.[1] === i) last[1]++;
+    else ranges.push([i, i + 1]);
+  }
+  return ranges;
+}
+
+export interface StepOptions {
+  /** Steps done before. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** Only for networks with a selection that is trained. */
+  readonly renewal?: Renewal | undefined;
 }
 
 export class TrainingSession {
@@ -52,8 +100,11 @@ export class TrainingSession {
   readonly #evaluation: Plan;
   /** What multiplies in a training step, product by product; empty when simulated. */
   readonly products: readonly ProductChoice[];
-  /** The first call that comes after the loss: the backward pass and the update. */
-  readonly #backward: number;
+  /** Up to the loss, and what comes after it (the backward pass and the update), without what only renewals need. */
+  readonly #forward: readonly Range[];
+  readonly #backward: readonly Range[];
+  /** The same with everything, for steps that renew the selection. */
+  readonly #whole: { readonly forward: Range; readonly backward: Range };
 
   constructor(backend: Backend, network: NetworkDefinition, options: SessionOptions) {
     this.variables = new Variables(backend);
@@ -65,28 +116,45 @@ export class TrainingSession {
     const step = lowered(training.graph, backend, options.compute);
     this.products = step.products;
     this.plan = new Plan(step.graph, this.variables, { keepAll: options.keepAll ?? false });
-    this.#backward = this.plan.nodes.indexOf(step.valueOf(training.losses).node!) + 1;
+    const { nodes } = this.plan;
+    const middle = nodes.indexOf(step.valueOf(training.losses).node!) + 1;
+    this.#whole = { forward: [0, middle], backward: [middle, nodes.length] };
+    const renewing = renewalNodes(step.graph);
+    const isOrdinary = (node: Node): boolean => !renewing.has(node);
+    this.#forward = rangesOf(nodes, this.#whole.forward, isOrdinary);
+    this.#backward = rangesOf(nodes, this.#whole.backward, isOrdinary);
     const evaluation = buildGraph(network, { batch: options.batch, training: false, seed: options.seed });
     this.#evaluation = new Plan(lowered(evaluation.graph, backend, options.compute).graph, this.variables);
   }
 
   /**
-   * One training step on a full batch; returns the mean loss before the update. `step` is the number of steps done before.
+   * One training step on a full batch; returns the mean loss before the update. `step` is the number of steps done before. With
+   * `renewal` it chooses codewords anew, before the forward pass, and afterwards steps what they are chosen by.
    * A loss that is not finite is returned without an update, so that the parameters can still be looked at.
    */
-  step(
-    images: Uint8Array,
-    labels: ArrayLike<number>,
-    { step, learningRate }: { readonly step: number; readonly learningRate: number },
-  ): number {
+  step(images: Uint8Array, labels: ArrayLike<number>, { step, learningRate, renewal }: StepOptions): number {
     this.plan.tensor('images').set(images);
     this.plan.tensor('labels').set(labels);
     this.plan.tensor('step')[0] = step;
     this.plan.tensor('learningRate')[0] = learningRate;
-    this.plan.run(0, this.#backward);
+    if (renewal !== undefined) {
+      this.plan.tensor('selectionRate')[0] = renewal.learningRate;
+      this.plan.tensor('renewals')[0] = renewal.index;
+    }
+    this.#run(renewal ? [this.#whole.forward] : this.#forward);
     const loss = meanOf(this.plan.tensor('losses') as Float32Array, this.batch);
-    if (Number.isFinite(loss)) this.plan.run(this.#backward);
+    if (Number.isFinite(loss)) this.#run(renewal ? [this.#whole.backward] : this.#backward);
     return loss;
+  }
+
+  #run(ranges: readonly Range[]): void {
+    for (const [first, end] of ranges) this.plan.run(first, end);
+  }
+
+  /** The sub-codebooks as they are: ids by what they serve. */
+  codewords(): Record<string, readonly number[]> {
+    const codebooks = [...this.variables.entries()].filter(({ name }) => isCodewords(name));
+    return Object.fromEntries(codebooks.map(({ name, data }) => [servedBy(name), Array.from(data)]));
   }
 
   /** The first variable with an element that is not finite. */

@@ -9,14 +9,15 @@ import type { Variables } from '../backends/plan.js';
 import type { Backend } from '../core/backend.js';
 import { createLoader, type Dataset } from '../data/index.js';
 import { defineNetwork, type NetworkDefinition } from '../nn/network.js';
+import { renewalAt } from '../optim/renewals.js';
 import { learningRateAt } from '../optim/schedules.js';
 import { SubbitError } from '../util/errors.js';
 import { runPendingEvents } from '../util/event-loop.js';
 import type { Checkpoint } from './checkpoint.js';
-import type { RunDescription } from './config.js';
+import type { RunDescription, TrainingConfig } from './config.js';
 import { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
 import { evaluateAll } from './evaluate.js';
-import { TrainingSession } from './session.js';
+import { type Renewal, TrainingSession } from './session.js';
 
 export interface TrainOptions {
   readonly description: RunDescription;
@@ -48,6 +49,7 @@ export type TrainEvent =
     }
   | StepEvent
   | DiagnosticsEvent
+  | RenewalEvent
   | EpochEvent
   | { readonly type: 'checkpoint'; readonly checkpoint: Checkpoint; readonly isBest: boolean }
   | { readonly type: 'stopped'; readonly step: number }
@@ -72,6 +74,19 @@ export interface DiagnosticsEvent {
   readonly layers: readonly LayerDiagnostics[];
 }
 
+/** Follows the event of a step that renewed the selection of codewords. */
+export interface RenewalEvent {
+  readonly type: 'renewal';
+  readonly step: number;
+  /** By what the sub-codebooks serve (a layer, or a stage): ids that came and went. */
+  readonly changes: Readonly<Record<string, CodewordChange>>;
+}
+
+export interface CodewordChange {
+  readonly added: readonly number[];
+  readonly removed: readonly number[];
+}
+
 export interface EpochEvent {
   readonly type: 'epoch';
   readonly epoch: number;
@@ -94,6 +109,12 @@ export interface TrainingSummary {
   readonly secondsPerEpoch: number;
   /** Time spent waiting for batches. */
   readonly waitedSeconds: number;
+  /** Of networks with sub-codebooks, by what these serve. */
+  readonly selection?: {
+    readonly distinctCodewords: Readonly<Record<string, number>>;
+    /** How many were exchanged in each renewal. */
+    readonly changedCodewords: Readonly<Record<string, readonly number[]>>;
+  };
 }
 
 /** What a checkpoint carries besides tensors and position. */
@@ -103,6 +124,8 @@ interface History {
   readonly finalAccuracy: number;
   /** Sum of the step losses of the epoch under way. */
   readonly lossSum: number;
+  /** How many codewords each renewal exchanged, by what the sub-codebooks serve. */
+  readonly changedCodewords?: Readonly<Record<string, readonly number[]>>;
 }
 
 const freshHistory: History = { bestAccuracy: 0, bestEpoch: 0, finalAccuracy: 0, lossSum: 0 };
@@ -173,7 +196,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
           layers = diagnostics.measure(batch.images, batch.labels, step);
           stepEnded += performance.now() - began;
         }
-        const loss = session.step(batch.images, batch.labels, { step, learningRate });
+        const renewal = renewalOf(training, step, totalSteps);
+        const before = renewal && session.codewords();
+        const loss = session.step(batch.images, batch.labels, { step, learningRate, renewal });
         if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
         step++;
         history = { ...history, lossSum: history.lossSum + loss };
@@ -182,6 +207,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         stepEnded = now;
         yield { type: 'step', step, epoch: epoch + 1, loss, learningRate, imagesPerSecond };
         if (layers) yield { type: 'diagnostics', step, layers };
+        if (before) {
+          const changes = changesOf(before, session.codewords());
+          history = { ...history, changedCodewords: withChanges(history.changedCodewords, changes) };
+          yield { type: 'renewal', step, changes };
+        }
         await runPendingEvents();
         const isEpochEnd = step % stepsPerEpoch === 0;
         if (signal?.aborted && !isEpochEnd) break;
@@ -205,6 +235,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       }
       const isBest = test.accuracy > history.bestAccuracy;
       history = {
+        ...history,
         bestAccuracy: isBest ? test.accuracy : history.bestAccuracy,
         bestEpoch: isBest ? epoch + 1 : history.bestEpoch,
         finalAccuracy: test.accuracy,
@@ -228,6 +259,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         seconds: (performance.now() - started) / 1000,
         secondsPerEpoch: fullEpochs === 0 ? 0 : fullEpochSeconds / fullEpochs,
         waitedSeconds: loader.waitedMilliseconds / 1000,
+        ...selectionSummary(session.codewords(), history.changedCodewords),
       },
     };
   } finally {
@@ -235,6 +267,38 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     diagnostics?.dispose();
     session.dispose();
   }
+}
+
+function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: number): Renewal | undefined {
+  const index = renewals && renewalAt(renewals, { step, totalSteps });
+  return index === undefined ? undefined : { index, learningRate: renewals!.learningRate };
+}
+
+type Codebooks = Readonly<Record<string, readonly number[]>>;
+
+function changesOf(before: Codebooks, after: Codebooks): RenewalEvent['changes'] {
+  const without = (ids: readonly number[], others: readonly number[]): number[] => {
+    const known = new Set(others);
+    return ids.filter((id) => !known.has(id));
+  };
+  const names = Object.keys(after);
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      { added: without(after[name]!, before[name]!), removed: without(before[name]!, after[name]!) },
+    ]),
+  );
+}
+
+function withChanges(counts: History['changedCodewords'], changes: RenewalEvent['changes']): Codebooks {
+  const entries = Object.entries(changes);
+  return Object.fromEntries(entries.map(([name, { added }]) => [name, [...(counts?.[name] ?? []), added.length]]));
+}
+
+function selectionSummary(codebooks: Codebooks, changed: Codebooks = {}): Pick<TrainingSummary, 'selection'> {
+  const distinct = Object.entries(codebooks).map(([name, ids]) => [name, new Set(ids).size]);
+  if (distinct.length === 0) return {};
+  return { selection: { distinctCodewords: Object.fromEntries(distinct), changedCodewords: changed } };
 }
 
 function createDiagnostics(

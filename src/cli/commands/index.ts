@@ -1,6 +1,7 @@
 /** The list of commands, in the order of the help. */
 import type { CliCommand } from '../command.js';
 import { benchCommand } from './bench.js';
+import { compactCommand } from './compact.js';
 import { dataCommand } from './data.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
@@ -11,6 +12,7 @@ import { verifyCommand } from './verify.js';
 
 export const commands: readonly CliCommand[] = [
   trainCommand,
+  compactCommand,
   evalCommand,
   exportCommand,
   predictCommand,

@@ -1,9 +1,13 @@
 /** The lists of quantizers by role. */
+import { codebookWeights } from './codebook.js';
 import { dorefaActivations, dorefaGradients, dorefaWeights } from './dorefa.js';
 import type { Quantizer } from './quantizer.js';
 
 export type { Quantizer } from './quantizer.js';
 
-export const weightQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaWeights };
+export const weightQuantizers: Readonly<Record<string, Quantizer>> = {
+  dorefa: dorefaWeights,
+  codebook: codebookWeights,
+};
 export const activationQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaActivations };
 export const gradientQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaGradients };

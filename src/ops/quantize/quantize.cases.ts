@@ -25,7 +25,7 @@ import { type Encoding, integer, quantized, real } from '../../core/tensor.js';
 import { dequantize, quantizeUnit } from './activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './gradients.js';
 import { combineScales } from './scales.js';
-import { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh, quantizeTanhGradient } from './weights.js';
+import { maxAbsTanh, meanAbs, meanAbsPerChannel, quantizeSign, quantizeTanh, quantizeTanhGradient } from './weights.js';
 
 const bitWidths = [1, 2, 3, 4, 8];
 const counts = [1, 15, 16, 17, 1023, 1024, 1025, 2049, severalPieces];
@@ -96,6 +96,9 @@ const weights: readonly OpCase[] = [
       ),
     ];
   }),
+  ...[[1], [7, 3], [3, 3, 5, 64], [3, 3, 3, 65], [1, 1, 20, 300]].map((shape) =>
+    opCase(meanAbsPerChannel, `[${shape}]`, [realInput(shape, startingWith(zeros.slice(0, 1), normal(0.5)))], {}),
+  ),
   ...bitWidths.flatMap((bits) => [
     ...[1, 33, severalPieces].map((count) => {
       const x = realInput([count], startingWith(count > 4 ? zeros : [], normal(0.5)));

@@ -49,6 +49,23 @@ void MeanAbs(const MeanAbsParams& p, const MeanAbsBuffers& b, Pool& pool) {
   b.mean.f32()[0] = static_cast<float>(sum / p.count);
 }
 
+void MeanAbsPerChannel(const MeanAbsPerChannelParams& p, const MeanAbsPerChannelBuffers& b, Pool& pool) {
+  constexpr int kChannels = 64;
+  const int channels = p.channels;
+  const float* x = b.x.f32();
+  float* mean = b.mean.f32();
+  pool.Run((channels + kChannels - 1) / kChannels, [=, rows = p.rows](int task, int) {
+    const int first = task * kChannels;
+    const int count = channels - first < kChannels ? channels - first : kChannels;
+    double sums[kChannels] = {};
+    for (int row = 0; row < rows; ++row) {
+      const float* at = x + static_cast<ptrdiff_t>(row) * channels + first;
+      for (int c = 0; c < count; ++c) sums[c] += static_cast<double>(__builtin_fabsf(at[c]));
+    }
+    for (int c = 0; c < count; ++c) mean[first + c] = static_cast<float>(sums[c] / rows);
+  });
+}
+
 void QuantizeSign(const QuantizeSignParams& p, const QuantizeSignBuffers& b, Pool& pool) {
   const float* x = b.x.f32();
   uint8_t* __restrict levels = b.levels.u8();

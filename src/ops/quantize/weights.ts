@@ -2,7 +2,8 @@
  * Quantizers of weights (DoReFa-Net 2.3).
  *
  * One bit (eq. 7): W_b = sign(W) * E with E = mean |W| over the layer, sign(0) = +1. `quantize-sign` gives the levels 0 and
- * 1 (bipolar: -1 and +1), `mean-abs` the scale E. Both have the identity as gradient to W_b and none through E.
+ * 1 (bipolar: -1 and +1), `mean-abs` the scale E. Both have the identity as gradient to W_b and none through E. XNOR-Net's
+ * scale per output channel (papers 3.1) is `mean-abs-per-channel`, likewise.
  *
  * k bits (eq. 9): t = tanh W, m = max |t|, r = t / (2 m) + 1/2, q = round((2^k - 1) r), W_q = 2 q / (2^k - 1) - 1, bipolar
  * with step 1 / (2^k - 1). The gradient is the ordinary chain rule with the rounding as identity; the maximum stays in the
@@ -10,7 +11,7 @@
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { maxLevel, quantized, real, sizeOf } from '../../core/tensor.js';
-import { requireReal, requireSameShape } from '../elementwise/elementwise.js';
+import { channelsOf, requireReal, requireSameShape } from '../elementwise/elementwise.js';
 import { roundHalfEven } from './rounding.js';
 
 export const meanAbs = defineOp({
@@ -27,6 +28,29 @@ export const meanAbs = defineOp({
     let sum = 0;
     for (let i = 0; i < p.count; i++) sum += Math.abs(x![i]!);
     mean![0] = sum / p.count;
+  },
+});
+
+/** x [.., K] -> mean [K] */
+export const meanAbsPerChannel = defineOp({
+  name: 'mean-abs-per-channel',
+  inputs: ['x'],
+  outputs: ['mean'],
+  infer([x]: InputTypes, _: Record<string, never>) {
+    requireReal(x!);
+    return [real([channelsOf(x!.shape)])];
+  },
+  params: { rows: 'i32', channels: 'i32' },
+  pack: ([x]) => {
+    const channels = channelsOf(x!.shape);
+    return { rows: sizeOf(x!.shape) / channels, channels };
+  },
+  reference({ x, mean }, p) {
+    for (let c = 0; c < p.channels; c++) {
+      let sum = 0;
+      for (let row = 0; row < p.rows; row++) sum += Math.abs(x![row * p.channels + c]!);
+      mean![c] = sum / p.rows;
+    }
   },
 });
 

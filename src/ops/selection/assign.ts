@@ -18,43 +18,39 @@
  * as many columns without a row as zeros do: any numbers are right, good ones are fast. `selected` begins with zeros always.
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
-import { describe } from '../../core/tensor.js';
+import { describe, sizeOf } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
-import { codebookOf } from './codebook.js';
+import { codebookOf, requireIds } from './codebook.js';
 
 export interface AssignAttributes {
-  /** The size of the sub-codebook. */
-  readonly codewords: number;
   readonly columns: 'all' | 'selected';
 }
 
 /** kBidsPerRow in assign.cc */
 const bidsPerRow = 4;
 
-/** scores [N, N], duals [N] -> ids i32 [n], permutation i32 [N]: the row of every column; `selected` appends what is left */
+/**
+ * scores [N, N] -> permutation i32 [N]: the row of every column; `selected` appends what is left. The first n of it go to ids
+ * i32 [n], the sub-codebook; duals [N] are those of this solution afterwards.
+ */
 export const assign = defineOp({
   name: 'assign',
-  inputs: ['scores', 'duals'],
-  outputs: ['ids', 'permutation'],
-  mutates: ['duals'],
-  infer([scores, duals]: InputTypes, { codewords }: AssignAttributes) {
+  inputs: ['scores', 'ids', 'duals'],
+  outputs: ['permutation'],
+  mutates: ['ids', 'duals'],
+  infer([scores, ids, duals]: InputTypes, _: AssignAttributes) {
     const size = codebookOf(scores!);
     if (duals!.dtype !== 'f32' || duals!.shape.join() !== String(size)) {
       throw new SubbitError(`needs duals f32[${size}], not ${describe(duals!)}`);
     }
-    if (!(Number.isInteger(codewords) && codewords >= 1 && codewords <= size)) {
-      throw new SubbitError(`codewords must be an integer in 1..${size}, not ${codewords}`);
-    }
-    return [
-      { dtype: 'i32', shape: [codewords] },
-      { dtype: 'i32', shape: [size] },
-    ];
+    requireIds(ids!, size);
+    return [{ dtype: 'i32', shape: [size] }];
   },
   params: { size: 'i32', codewords: 'i32', columns: 'i32' },
-  pack: ([scores], { codewords, columns }) => ({
+  pack: ([scores, ids], { columns }) => ({
     size: codebookOf(scores!),
-    codewords,
-    columns: columns === 'all' ? codebookOf(scores!) : codewords,
+    codewords: sizeOf(ids!.shape),
+    columns: columns === 'all' ? codebookOf(scores!) : sizeOf(ids!.shape),
   }),
   reference({ scores, duals, ids, permutation }, p) {
     const scale = scaleOf(scores!);

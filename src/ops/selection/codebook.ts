@@ -9,11 +9,13 @@
  *
  *     logits [N, N] -> add-gumbel-noise -> sinkhorn -> plan -> assign -> ids [n]              when the selection is renewed
  *     filter, ids -> group-filters -> levels, index                                           at every step
- *     dLevels, index -> codeword-gradient -> plan-gradient -> sinkhorn-gradient -> dLogits    the way back
+ *     dLevels, index -> codeword-gradient -> plan-gradient -> sinkhorn-gradient -> dLogits    the way back of a renewal
  *
- * The way back takes the gradient of the permutation for that of the plan: the permutation's straight-through estimator.
+ * The ids are a variable that `assign` writes to, so that a step without a renewal goes on with the last ones. The way back
+ * takes the gradient of the permutation for that of the plan: the permutation's straight-through estimator
+ * (selected-codewords.ts).
  */
-import { describe, type TensorType } from '../../core/tensor.js';
+import { describe, sizeOf, type TensorType } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { numCodewords } from '../codewords.js';
 
@@ -33,6 +35,13 @@ export function codewordLength(filter: TensorType): number {
 
 /** The number of filters: pairs of an input and an output channel. */
 export const filtersOf = ({ shape }: TensorType): number => shape[2]! * shape[3]!;
+
+/** Throws when a tensor is no list of the ids of at most `size` codewords. */
+export function requireIds(ids: TensorType, size: number): void {
+  const count = sizeOf(ids.shape);
+  if (ids.dtype !== 'i32' || ids.shape.length !== 1 || count < 1 || count > size)
+    throw new SubbitError(`needs i32[1..${size}] ids of codewords, not ${describe(ids)}`);
+}
 
 /** The extent of a square matrix of codewords and positions. */
 export function codebookOf(matrix: TensorType): number {

@@ -10,11 +10,10 @@
  * have the 2^5 + 2^4 sums of halves in tables.
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
-import { describe, integer, quantized, sizeOf } from '../../core/tensor.js';
-import { SubbitError } from '../../util/errors.js';
+import { integer, quantized, sizeOf } from '../../core/tensor.js';
 import { isPositive } from '../codewords.js';
 import { requireSameShape } from '../elementwise/elementwise.js';
-import { codewordLength, filtersOf } from './codebook.js';
+import { codewordLength, filtersOf, requireIds } from './codebook.js';
 
 /** What element w adds to the cost of a codeword that has +1 or -1 there. NaN counts as zero. */
 function mismatch(w: number, positive: boolean): number {
@@ -29,14 +28,10 @@ export const groupFilters = defineOp({
   inputs: ['filter', 'ids'],
   outputs: ['levels', 'index'],
   infer([filter, ids]: InputTypes, _: Record<string, never>) {
-    const codewords = 2 ** codewordLength(filter!);
-    const count = sizeOf(ids!.shape);
-    if (ids!.dtype !== 'i32' || ids!.shape.length !== 1 || count < 1 || count > codewords) {
-      throw new SubbitError(`needs i32[1..${codewords}] ids of codewords, not ${describe(ids!)}`);
-    }
+    requireIds(ids!, 2 ** codewordLength(filter!));
     return [
       quantized(filter!.shape, { kind: 'bipolar', max: 1, step: 1 }),
-      integer(filter!.shape.slice(2), count - 1, { dtype: 'i16' }),
+      integer(filter!.shape.slice(2), sizeOf(ids!.shape) - 1, { dtype: 'i16' }),
     ];
   },
   params: { filters: 'i32', length: 'i32', codewords: 'i32' },

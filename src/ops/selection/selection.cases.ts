@@ -19,10 +19,12 @@ import {
   values,
 } from '../../core/op-case.js';
 import { integer, real, type TypedArray } from '../../core/tensor.js';
-import { type AssignAttributes, assign } from './assign.js';
+import { assign } from './assign.js';
 import { codewordGradient, planGradient } from './codeword-gradient.js';
 import { groupFilters, groupFiltersGradient } from './group-filters.js';
 import { addGumbelNoise } from './gumbel-noise.js';
+import { renewPatterns } from './renew-patterns.js';
+import { selectedCodewords } from './selected-codewords.js';
 import { type SinkhornAttributes, sinkhorn, sinkhornGradient } from './sinkhorn.js';
 
 /** Distinct ids of 2^length codewords, in any order. */
@@ -252,19 +254,50 @@ const assignCases: readonly OpCase[] = [1, 2, 4, 5, 16, 33, 100].flatMap((size) 
   Object.entries(scoreContents(size)).flatMap(([scoresName, scores]) =>
     Object.entries(dualContents).flatMap(([dualsName, duals]) =>
       (['all', 'selected'] as const).map((columns) => {
-        const attributes: AssignAttributes = { codewords: Math.ceil(size / 3), columns };
-        const inputs = [realInput([size, size], scores), realInput([size], duals)];
-        return opCase(assign, `${size}, ${scoresName}, ${dualsName}, ${columns}`, inputs, attributes);
+        const ids = idsInput(Math.ceil(size / 3), size, ascending);
+        const inputs = [realInput([size, size], scores), ids, realInput([size], duals)];
+        return opCase(assign, `${size}, ${scoresName}, ${dualsName}, ${columns}`, inputs, { columns });
       }),
     ),
   ),
 );
 
 const largeAssignCases: readonly OpCase[] = Object.entries(scoreContents(512)).map(([name, scores]) =>
-  opCase(assign, `512, ${name}`, [realInput([512, 512], scores), realInput([512], values(0))], {
-    codewords: 32,
+  opCase(assign, `512, ${name}`, [realInput([512, 512], scores), idsInput(32, 9), realInput([512], values(0))], {
     columns: 'all',
   }),
+);
+
+const selectedCases: readonly OpCase[] = [
+  opCase(selectedCodewords, 'of a plan', [idsInput(7, 5), realInput([32, 32])], {}),
+  opCase(selectedCodewords, 'of patterns', [idsInput(7, 5), realInput([7, 5])], {}),
+];
+
+/** Around the limits, and small enough that patterns repeat. */
+const patternLimits = [0, -0, 1e-3, -1e-3, 0.999e-3, -0.999e-3, 3, -3, 3.001, -4, Infinity, -Infinity, Number.NaN];
+
+const patternCases: readonly OpCase[] = [
+  [1, 1],
+  [2, 1],
+  [3, 2],
+  [16, 4],
+  [13, 9],
+  [32, 9],
+  [512, 9],
+].flatMap(([codewords, length]) =>
+  Object.entries({
+    normal: normal(),
+    small: uniform(-0.002, 0.002),
+    limits: startingWith(patternLimits, normal(2)),
+    'all alike': values(0.5),
+  }).map(([name, content], i) =>
+    opCase(
+      renewPatterns,
+      `${codewords} of ${length}, ${name}`,
+      [realInput([codewords!, length!], content), idsInput(codewords!, length!), stepInput(i * 25)],
+      { seed: i, stream: 0xfffffff0 + i },
+    ),
+  ),
 );
 
 export const selectionCases: readonly OpCase[] = [
@@ -275,4 +308,6 @@ export const selectionCases: readonly OpCase[] = [
   ...planCases,
   ...assignCases,
   ...largeAssignCases,
+  ...selectedCases,
+  ...patternCases,
 ];

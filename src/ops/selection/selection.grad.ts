@@ -1,13 +1,32 @@
-/** Gradients of selection: the clipped straight-through estimator of grouping, and that of the plan through its sweeps. */
+/** Gradients of selection: the straight-through estimators of grouping and of the assignment, and that of the plan through its sweeps. */
 import type { GradientRule } from '../../core/gradient.js';
+import { sizeOf } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
+import { codewordGradient, planGradient } from './codeword-gradient.js';
 import { groupFiltersGradient } from './group-filters.js';
 import { type SinkhornAttributes, sinkhornGradient } from './sinkhorn.js';
 
+/** The gradient of the ids stands for that of their codewords: [n, KH * KW]. */
 export const groupFiltersStraightThrough: GradientRule = {
-  gradient: ({ graph, node, dOutputs: [dLevels] }) => [
-    graph.apply(groupFiltersGradient, `${node.name}/dFilter`, [node.inputs[0], dLevels], {}),
-  ],
+  gradient({ graph, node, dOutputs: [dLevels], wants }) {
+    const [filter, ids] = node.inputs;
+    const index = node.outputs[1];
+    return [
+      wants(0) ? graph.apply(groupFiltersGradient, `${node.name}/dFilter`, [filter, dLevels], {}) : undefined,
+      wants(1)
+        ? graph.apply(codewordGradient, `${node.name}/dCodewords`, [dLevels, index], {
+            codewords: sizeOf(ids!.type.shape),
+          })
+        : undefined,
+    ];
+  },
+};
+
+export const selectedCodewordsStraightThrough: GradientRule = {
+  gradient({ graph, node, dOutputs: [dCodewords] }) {
+    const isPatterns = dCodewords!.type.shape.join() === node.inputs[1]!.type.shape.join();
+    return [undefined, isPatterns ? dCodewords : graph.apply(planGradient, `${node.name}/dPlan`, [dCodewords], {})];
+  },
 };
 
 export const addGumbelNoiseGradient: GradientRule = { gradient: ({ dOutputs: [dy] }) => [dy] };

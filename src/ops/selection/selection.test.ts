@@ -48,8 +48,8 @@ function assignOf(
   duals: Float32Array = new Float32Array(Math.sqrt(scores.length)),
 ) {
   const size = duals.length;
-  const types = [real([size, size]), real([size])];
-  return evaluate(assign, types, { codewords, columns }, [Float32Array.from(scores), duals]);
+  const types = [real([size, size]), { dtype: 'i32', shape: [codewords] } as const, real([size])];
+  return evaluate(assign, types, { columns }, [Float32Array.from(scores), new Int32Array(codewords), duals]);
 }
 
 /** The column of every row, and the row of every column. */
@@ -346,5 +346,7 @@ test('what does not fit is refused', () => {
   expect(() => sinkhorn.infer([real([4, 5])], { temperature: 1, sweeps: 1 })).toThrow('real matrix [N, N]');
   expect(() => sinkhorn.infer([real([4, 4])], { temperature: 0, sweeps: 1 })).toThrow('temperature');
   expect(() => sinkhorn.infer([real([4, 4])], { temperature: 1, sweeps: 0 })).toThrow('sweeps');
-  expect(() => assign.infer([real([4, 4]), real([4])], { codewords: 5, columns: 'all' })).toThrow('1..4, not 5');
+  const five = { dtype: 'i32', shape: [5] } as const;
+  expect(() => assign.infer([real([4, 4]), five, real([4])], { columns: 'all' })).toThrow('1..4');
+  expect(() => assign.infer([real([4, 4]), ids, real([3])], { columns: 'all' })).toThrow('duals f32[4]');
 });

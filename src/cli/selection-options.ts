@@ -1,0 +1,93 @@
+/** The options of sparse kernel selection, the same for every command that trains with a sub-codebook. */
+import type { Command as Parser } from 'commander';
+import type { NetworkDescription } from '../nn/network.js';
+import { type SelectionDescription, type SelectionMethod, selectionMethods } from '../nn/selection.js';
+import { numCodewords } from '../ops/codewords.js';
+import { defaultRenewals, type RenewalOptions } from '../optim/renewals.js';
+import { UsageError } from '../util/errors.js';
+import { lookUp } from '../util/nearest.js';
+import { integer, number } from './command.js';
+
+export interface SelectionOptions {
+  readonly codewords?: number;
+  readonly select?: string;
+  readonly temperature?: number;
+  readonly sweeps?: number;
+  readonly noise?: number;
+  readonly scale?: string;
+  readonly share?: string;
+  readonly renewEvery?: number;
+  readonly renewAfter?: number;
+  readonly renewUntil?: number;
+  readonly selectionLr?: number;
+}
+
+export function addSelectionOptions(parser: Parser): Parser {
+  const methods = Object.entries(selectionMethods).map(([name, what]) => `${name} (${what})`);
+  return parser
+    .option(
+      '--codewords <n>',
+      `sign patterns that the binary 3x3 filters of a layer may have, of ${numCodewords}`,
+      integer('--codewords', 1, numCodewords),
+    )
+    .option('--select <method>', `how codewords are chosen: ${methods.join('; ')} (default: learned)`)
+    .option('--temperature <t>', "of Sinkhorn's plan (default: 0.15)", number('--temperature', 0))
+    .option('--sweeps <n>', 'of Sinkhorn (default: 10)', integer('--sweeps', 1))
+    .option('--noise <factor>', 'of the Gumbel noise (default: 0)', number('--noise', 0))
+    .option('--scale <what>', 'layer or channel: what shares a scale (default: layer if gradients are quantized)')
+    .option('--share <what>', 'layer or stage: what shares a sub-codebook (default: layer)')
+    .option(
+      '--renew-every <steps>',
+      `steps between two selections (default: ${defaultRenewals.every})`,
+      integer('--renew-every', 1),
+    )
+    .option(
+      '--renew-after <steps>',
+      `steps before the first selection (default: ${defaultRenewals.warmupSteps})`,
+      integer('--renew-after', 0),
+    )
+    .option(
+      '--renew-until <share>',
+      `share of the training after which the selection is frozen (default: ${defaultRenewals.until})`,
+      number('--renew-until', 0),
+    )
+    .option(
+      '--selection-lr <rate>',
+      `learning rate of the selection (default: ${defaultRenewals.learningRate})`,
+      number('--selection-lr', 0),
+    );
+}
+
+/** The part of a network's description that the options give. Throws UsageErrors. */
+export function selectionChoices(options: SelectionOptions): Pick<NetworkDescription, 'codewords' | 'selection'> {
+  const { codewords, select, temperature, sweeps, noise, scale, share } = options;
+  if (codewords === undefined) {
+    const given = Object.entries({ select, temperature, sweeps, noise, scale, share }).find(
+      ([, value]) => value !== undefined,
+    );
+    if (given) throw new UsageError(`--${given[0]} is about the choice of codewords and needs --codewords`);
+    return {};
+  }
+  if (select !== undefined) lookUp(selectionMethods, select, 'selection method');
+  const selection: SelectionDescription = {
+    ...(select === undefined ? {} : { method: select as SelectionMethod }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(sweeps === undefined ? {} : { sweeps }),
+    ...(noise === undefined ? {} : { noise }),
+    ...(scale === undefined ? {} : { scale: lookUp({ layer: 'layer', channel: 'channel' } as const, scale, 'scale') }),
+    ...(share === undefined ? {} : { share: lookUp({ layer: 'layer', stage: 'stage' } as const, share, 'sharing') }),
+  };
+  return { codewords, selection };
+}
+
+/** When the selection is renewed; undefined where nothing is selected in training. */
+export function renewalChoices(options: SelectionOptions): RenewalOptions | undefined {
+  const { codewords, select = 'learned' } = options;
+  if (codewords === undefined || !['learned', 'patterns'].includes(select)) return undefined;
+  return {
+    every: options.renewEvery ?? defaultRenewals.every,
+    warmupSteps: options.renewAfter ?? defaultRenewals.warmupSteps,
+    until: options.renewUntil ?? defaultRenewals.until,
+    learningRate: options.selectionLr ?? defaultRenewals.learningRate,
+  };
+}

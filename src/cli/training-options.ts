@@ -1,0 +1,91 @@
+/** The options of a training, the same for every command that begins one. */
+import type { Command as Parser } from 'commander';
+import type { Dataset } from '../data/index.js';
+import { optimizers } from '../optim/optimizers.js';
+import { schedules } from '../optim/schedules.js';
+import type { TrainingConfig } from '../train/config.js';
+import { lookUp } from '../util/nearest.js';
+import { integer, number } from './command.js';
+import type { TrainingRunOptions } from './training-run.js';
+
+export interface TrainingOptions extends TrainingRunOptions {
+  readonly data?: string;
+  readonly epochs?: number;
+  readonly batch?: number;
+  readonly lr?: number;
+  readonly optimizer?: string;
+  readonly schedule?: string;
+  readonly warmup?: number;
+  readonly weightDecay?: number;
+  readonly crop?: number;
+  readonly flip?: boolean;
+  readonly seed: number;
+  readonly out?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** `defaults` says where the defaults come from: "the preset's". */
+export function addTrainingOptions(parser: Parser, { defaults }: { readonly defaults: string }): Parser {
+  return parser
+    .option('--data <name|dir>', 'data set: a name (see `data list`) or a folder', undefined)
+    .option('--epochs <n>', `epochs; ${defaults} by default`, integer('--epochs', 1))
+    .option('--batch <n>', `images per step; ${defaults} by default`, integer('--batch', 1))
+    .option('--lr <rate>', `learning rate; ${defaults} by default`, number('--lr', 0))
+    .option('--optimizer <name>', `${Object.keys(optimizers).join(' or ')}; ${defaults} by default`)
+    .option('--schedule <name>', `${Object.keys(schedules).join(', ')}; ${defaults} by default`)
+    .option('--warmup <steps>', 'steps of linear warm-up', integer('--warmup', 0))
+    .option('--weight-decay <l2>', 'L2 coefficient of the filters', number('--weight-decay', 0))
+    .option('--crop <pixels>', "random crop with this padding; the data set's by default", integer('--crop', 0))
+    .option('--flip', "random horizontal flip; the data set's by default")
+    .option('--no-flip', 'no random flip')
+    .option('--seed <n>', 'of everything random', integer('--seed', 0, 2 ** 31 - 1), 1)
+    .option('--out <dir>', 'folder of the run; runs/PRESET-BITS-N by default')
+    .option('--force', 'replace the run that is in the folder')
+    .option(
+      '--checkpoint-every <steps>',
+      'steps between checkpoints within an epoch',
+      integer('--checkpoint-every', 1),
+      500,
+    )
+    .option(
+      '--diagnostics <steps>',
+      "write each layer's gradient bias and variance, saturation, sign flips and used levels to metrics.jsonl every so many steps",
+      integer('--diagnostics', 1),
+    )
+    .option('--json', 'print one JSON object when done');
+}
+
+type TrainingDefaults = Omit<TrainingConfig, 'data' | 'augmentation' | 'seed'>;
+
+/** The training that the options ask for; `source` is the name or path of the data. Throws UsageErrors. */
+export function trainingConfig(
+  defaults: TrainingDefaults,
+  source: string,
+  data: Dataset,
+  options: TrainingOptions,
+): TrainingConfig {
+  const { optimizer, schedule } = options;
+  if (optimizer !== undefined) lookUp(optimizers, optimizer, 'optimizer');
+  if (schedule !== undefined) lookUp(schedules, schedule, 'schedule');
+  return {
+    data: source,
+    epochs: options.epochs ?? defaults.epochs,
+    batch: options.batch ?? defaults.batch,
+    optimizer: optimizer === undefined ? defaults.optimizer : { name: optimizer as keyof typeof optimizers },
+    schedule: {
+      ...defaults.schedule,
+      ...(schedule === undefined ? {} : { name: schedule as keyof typeof schedules }),
+      ...(options.lr === undefined ? {} : { learningRate: options.lr }),
+      ...(options.warmup === undefined ? {} : { warmupSteps: options.warmup }),
+    },
+    weightDecay: options.weightDecay ?? defaults.weightDecay,
+    ...(defaults.decayed === undefined ? {} : { decayed: defaults.decayed }),
+    ...(defaults.renewals === undefined ? {} : { renewals: defaults.renewals }),
+    augmentation: {
+      cropPadding: options.crop ?? data.augmentation.cropPadding,
+      flip: options.flip ?? data.augmentation.flip,
+    },
+    seed: options.seed,
+  };
+}

@@ -1,0 +1,212 @@
+/** A training under way on the command line: events go to the run's folder and the screen, Ctrl-C saves, the end is reported. */
+import { openBackend } from '../backends/index.js';
+import { initialSelection } from '../compact/initial-selection.js';
+import type { Backend } from '../core/backend.js';
+import { type Dataset, openData, prepareDataset } from '../data/index.js';
+import { buildGraph, defineNetwork, type NetworkDefinition } from '../nn/network.js';
+import { isSelectionVariable } from '../nn/selection.js';
+import { type Checkpoint, saveCheckpoint } from '../train/checkpoint.js';
+import type { RunDescription } from '../train/config.js';
+import { MetricsWriter, metricsFile } from '../train/metrics.js';
+import { RunFolder } from '../train/run-folder.js';
+import { requireTensors, type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
+import type { BackendOptions } from './command.js';
+import { type ComputeOption, computeOf } from './compute-option.js';
+import { createProgress, formatDuration, type Output } from './output.js';
+import type { TrainingOptions } from './training-options.js';
+
+/** Options that do not change what a run computes. */
+export interface TrainingRunOptions {
+  readonly checkpointEvery: number;
+  readonly diagnostics?: number;
+}
+
+/** Exit code of a command that Ctrl-C ended, as shells have it. */
+const interruptedExitCode = 130;
+
+export interface TrainingRun {
+  readonly description: RunDescription;
+  readonly data: Dataset;
+  readonly backend: Backend;
+  readonly run: RunFolder;
+  readonly output: Output;
+  readonly options: TrainingRunOptions;
+  /** Steps done before. */
+  readonly step: number;
+  readonly network: NetworkDefinition;
+  readonly checkpoint?: Checkpoint;
+  /** What a new run starts from. */
+  readonly initial?: Checkpoint['tensors'];
+}
+
+/** A run that is about to begin. */
+export interface NewRun {
+  /** Without `compute`. */
+  readonly description: RunDescription;
+  readonly data: Dataset;
+  readonly options: TrainingOptions & BackendOptions & ComputeOption;
+  readonly output: Output;
+  /** The trained network to start from. */
+  readonly parent?: Checkpoint;
+}
+
+/** Begins a run in a folder of its own and trains. A mistake in the description leaves no folder behind. */
+export async function startTraining({ description, data, options, output, parent }: NewRun): Promise<void> {
+  const network = defineNetwork(description.network);
+  const initial = parent && initialTensors(network, parent, options.seed);
+  const backend = await openBackend({ ...options, onNotice: output.note });
+  const compute = computeOf(options, backend);
+  const complete: RunDescription = { ...description, training: { ...description.training, compute } };
+  const { preset, bits, codewords } = description.network;
+  const run = RunFolder.create({
+    ...(options.out === undefined ? {} : { out: options.out }),
+    name: `${preset}-${bits}${codewords === undefined ? '' : `-${codewords}`}`,
+    force: options.force ?? false,
+    config: complete,
+  });
+  await runTraining({
+    ...{ description: complete, data, backend, run, output, options, step: 0, network },
+    ...(initial && { initial }),
+  });
+}
+
+/** The parent's tensors and, where the network has sub-codebooks, these of the parent's filters. Throws when they do not fit. */
+function initialTensors(network: NetworkDefinition, parent: Checkpoint, seed: number): Checkpoint['tensors'] {
+  const { graph } = buildGraph(network, { batch: 1, training: true, seed });
+  const { selection } = network.options;
+  const own = [...graph.variables.values()].filter(({ value }) => !isSelectionVariable(value.name));
+  requireTensors(
+    own.map(({ value }) => ({ name: value.name, shape: value.type.shape })),
+    parent.tensors,
+  );
+  return selection
+    ? { ...parent.tensors, ...initialSelection(graph, selection, parent.tensors, seed) }
+    : parent.tensors;
+}
+
+/** Reading and resizing a large set takes seconds, so it is announced. */
+export async function loadData(source: string, input: NetworkDefinition['input'], output: Output): Promise<Dataset> {
+  output.note(`loading ${source}`);
+  return prepareDataset(await openData(source), input);
+}
+
+/** Trains to the end, or to Ctrl-C, which saves; closes folder and backend. */
+export async function runTraining(running: TrainingRun): Promise<void> {
+  const { description, backend, run, output, options } = running;
+  const interrupt = new AbortController();
+  // The second Ctrl-C is not caught: it ends the process at once.
+  const onInterrupt = (): void => {
+    output.note('saving a checkpoint (Ctrl-C again to stop at once)');
+    interrupt.abort();
+  };
+  process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
+  const metrics = new MetricsWriter(metricsFile(run.path), running.step);
+  try {
+    output.note(
+      `${run.path}: ${description.training.epochs} epochs on ${backend.name} (${backend.isa}, ${backend.threads} threads)`,
+    );
+    const events = train({
+      ...running,
+      checkpointEvery: options.checkpointEvery,
+      ...(options.diagnostics === undefined ? {} : { diagnosticsEvery: options.diagnostics }),
+      signal: interrupt.signal,
+      onNotice: output.note,
+    });
+    const summary = await consume(events, run.path, metrics, output);
+    if (summary === undefined) {
+      output.note(`stopped; go on with: subbit train --resume ${run.path}`);
+      process.exitCode = interruptedExitCode;
+      return;
+    }
+    reportDone(running, summary);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    metrics.close();
+    run.close();
+    backend.dispose();
+  }
+}
+
+/** Writes metrics and checkpoints and shows progress; returns the summary, or undefined when the run was stopped. */
+async function consume(
+  events: AsyncGenerator<TrainEvent, void, undefined>,
+  path: string,
+  metrics: MetricsWriter,
+  output: Output,
+): Promise<TrainingSummary | undefined> {
+  const progress = createProgress();
+  let summary: TrainingSummary | undefined;
+  let stepsPerEpoch = 0;
+  let totalSteps = 0;
+  let epochs = 0;
+  let epochShown = 0;
+  let lossAverage = 0;
+  let accuracy = '';
+  let started = 0;
+  let firstStep = 0;
+  try {
+    for await (const event of events) {
+      if (event.type === 'start') {
+        ({ stepsPerEpoch, totalSteps, epochs, step: firstStep } = event);
+        started = performance.now();
+      } else if (event.type === 'step') {
+        metrics.append(event);
+        const inEpoch = event.step - (event.epoch - 1) * stepsPerEpoch;
+        if (event.epoch !== epochShown) {
+          epochShown = event.epoch;
+          lossAverage = event.loss;
+          progress.start(`epoch ${event.epoch}/${epochs}`, stepsPerEpoch);
+        }
+        lossAverage += 0.05 * (event.loss - lossAverage);
+        const perStep = (performance.now() - started) / (event.step - firstStep) / 1000;
+        const left = formatDuration(perStep * (totalSteps - event.step));
+        const speed = Math.round(event.imagesPerSecond);
+        progress.update(inEpoch, `loss ${lossAverage.toFixed(3)}${accuracy}, ${speed} images/s, ${left} left`);
+      } else if (event.type === 'diagnostics' || event.type === 'renewal') {
+        metrics.append(event);
+      } else if (event.type === 'epoch') {
+        metrics.append(event);
+        progress.stop();
+        accuracy = `, test accuracy ${event.testAccuracy.toFixed(4)}`;
+        output.note(
+          `epoch ${event.epoch}/${epochs}: loss ${event.trainLoss.toFixed(4)}, test loss ${event.testLoss.toFixed(4)}${accuracy}, ${formatDuration(event.seconds)}`,
+        );
+      } else if (event.type === 'checkpoint') {
+        metrics.flush();
+        saveCheckpoint(path, event.checkpoint, { isBest: event.isBest });
+      } else if (event.type === 'done') {
+        summary = event.summary;
+      }
+    }
+  } finally {
+    progress.stop();
+  }
+  return summary;
+}
+
+function reportDone({ description, backend, run, output }: TrainingRun, summary: TrainingSummary): void {
+  const { network, training } = description;
+  const { isa, threads } = backend;
+  const { selection, ...rest } = summary;
+  const object = {
+    run: run.path,
+    preset: network.preset,
+    bits: network.bits,
+    epochs: training.epochs,
+    ...rest,
+    ...selection,
+    seed: training.seed,
+    backend: backend.name,
+    isa,
+    threads,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+  };
+  output.result(
+    object,
+    () =>
+      `test accuracy ${summary.finalAccuracy.toFixed(4)} (best ${summary.bestAccuracy.toFixed(4)}) after ${training.epochs} epochs, ` +
+      `${formatDuration(summary.seconds)}; the run is in ${run.path}`,
+  );
+}

@@ -1,0 +1,64 @@
+/** What selection begins with when a network starts from a trained one: sub-codebooks from that one's filters. */
+import type { Graph } from '../core/graph.js';
+import { patternsOf, randomCodewords } from '../nn/quantizers/codebook.js';
+import { logitsOf, type Selection, selectionNames } from '../nn/selection.js';
+import { codewordTaps, numCodewords } from '../ops/codewords.js';
+import { groupFilters } from '../ops/selection/group-filters.js';
+import { storageOf } from '../passes/plan-memory.js';
+import type { Checkpoint, CheckpointTensor } from '../train/checkpoint.js';
+import { Philox } from '../util/philox.js';
+import { codewordIds, patternStatistics } from './pattern-statistics.js';
+import { kMeans, mostFrequent } from './subsets.js';
+
+/**
+ * Tensors for the variables of every sub-codebook of `graph`, a training graph, from the filters in `trained`: its ids as the selection's
+ * method has them, and logits or patterns that choose these ids. Learned ones begin with the most frequent codewords. A sub-codebook that
+ * `trained` already has in this size stays.
+ */
+export function initialSelection(
+  graph: Graph,
+  { codewords, method }: Selection,
+  trained: Checkpoint['tensors'],
+  seed: number,
+): Record<string, CheckpointTensor> {
+  const idsOf = (name: string, filters: readonly string[]): ArrayLike<number> => {
+    const own = trained[name];
+    if (own?.data.length === codewords) return own.data;
+    if (method === 'random') return randomCodewords(codewords, new Philox(seed, name));
+    return (method === 'k-means' ? kMeans : mostFrequent)(countsOf(filters, trained), codewords);
+  };
+  const tensors: Record<string, CheckpointTensor> = {};
+  for (const [name, filters] of filtersByCodebook(graph)) {
+    const ids = idsOf(name, filters);
+    const names = selectionNames(name.slice(0, name.lastIndexOf('/')));
+    const contents: Readonly<Record<string, CheckpointTensor>> = {
+      [names.ids]: { shape: [codewords], data: Int32Array.from(ids) },
+      [names.duals]: { shape: [numCodewords], data: new Float32Array(numCodewords) },
+      [names.logits]: { shape: [numCodewords, numCodewords], data: logitsOf(ids) },
+      [names.patterns]: { shape: [codewords, codewordTaps], data: patternsOf(ids) },
+    };
+    for (const [each, tensor] of Object.entries(contents)) if (graph.variables.has(each)) tensors[each] = tensor;
+  }
+  return tensors;
+}
+
+/** Names of the filters that each sub-codebook serves, by the name of its ids. */
+function filtersByCodebook(graph: Graph): Map<string, string[]> {
+  const served = new Map<string, string[]>();
+  for (const { op, inputs } of graph.nodes) {
+    if (op !== groupFilters) continue;
+    const [filter, ids] = inputs.map((value) => storageOf(value!).name) as [string, string];
+    served.set(ids, [...(served.get(ids) ?? []), filter]);
+  }
+  return served;
+}
+
+/** How often each codeword occurs in the filters. */
+function countsOf(filters: readonly string[], trained: Checkpoint['tensors']): number[] {
+  const counts = Array<number>(numCodewords).fill(0);
+  for (const name of filters) {
+    const { data, shape } = trained[name]!;
+    for (const [id, count] of patternStatistics(codewordIds(data, shape)).counts.entries()) counts[id]! += count;
+  }
+  return counts;
+}

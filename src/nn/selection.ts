@@ -1,0 +1,90 @@
+/**
+ * Settings of sparse kernel selection (Sparks, papers part 2): which n of the 512 sign patterns the binary 3x3 filters of a layer
+ * may have. ops/selection/codebook.ts has the words and the method, quantizers/codebook.ts the nodes.
+ *
+ * Only the ratios of temperature, noise and learning rate to the margin matter, the logit of a codeword at the position that it begins
+ * at; so the margin is 1.
+ */
+import { numCodewords } from '../ops/codewords.js';
+import { UsageError } from '../util/errors.js';
+import { lookUp } from '../util/nearest.js';
+
+/** How a sub-codebook comes about. */
+export const selectionMethods = {
+  learned: 'chosen in training, by Gumbel-Sinkhorn and the permutation straight-through estimator (Sparks)',
+  patterns: 'learned as real patterns, of which repeated ones are replaced (SNN)',
+  frequent: 'the most frequent sign patterns of the run to start from',
+  'k-means': 'centres of clusters of the filters of the run to start from, in sign space',
+  random: 'drawn once',
+} as const;
+export type SelectionMethod = keyof typeof selectionMethods;
+
+/** What a network's description says about its sub-codebooks; what is absent has its default. */
+export interface SelectionDescription {
+  /** @default 'learned' */
+  readonly method?: SelectionMethod;
+  /** Of Sinkhorn's plan. @default 0.15 */
+  readonly temperature?: number;
+  /** Of Sinkhorn: rows, then columns. @default 10 */
+  readonly sweeps?: number;
+  /** Factor of the Gumbel noise. @default 0 */
+  readonly noise?: number;
+  /** What shares a factor of the signs. @default 'layer' where gradients are quantized, else 'channel' */
+  readonly scale?: 'layer' | 'channel';
+  /** What shares a sub-codebook: a layer has its own, or the layers of a stage (a name up to its first '/') one. @default 'layer' */
+  readonly share?: 'layer' | 'stage';
+}
+
+export interface Selection extends Required<SelectionDescription> {
+  /** n: the size of the sub-codebooks, 1 .. 512. */
+  readonly codewords: number;
+}
+
+/** The settings in full. Throws UsageErrors. */
+export function completeSelection(
+  codewords: number,
+  description: SelectionDescription,
+  { gradientBits }: { readonly gradientBits: number },
+): Selection {
+  if (!(Number.isInteger(codewords) && codewords >= 1 && codewords <= numCodewords))
+    throw new UsageError(`codewords must be an integer in 1..${numCodewords}, not ${codewords}`);
+  const { method = 'learned', temperature = 0.15, sweeps = 10, noise = 0, share = 'layer' } = description;
+  // A scale per channel cannot leave the integer product of the input gradient.
+  const { scale = gradientBits < 32 ? 'layer' : 'channel' } = description;
+  lookUp(selectionMethods, method, 'selection method');
+  if (!(temperature > 0)) throw new UsageError(`the temperature must be above 0, not ${temperature}`);
+  if (!(Number.isInteger(sweeps) && sweeps >= 1))
+    throw new UsageError(`sweeps must be an integer above 0, not ${sweeps}`);
+  if (!(noise >= 0)) throw new UsageError(`the noise must be at least 0, not ${noise}`);
+  return { codewords, method, temperature, sweeps, noise, scale, share };
+}
+
+/** Logits whose assignment is `ids`: 1 for each codeword at its position, 0 elsewhere. */
+export function logitsOf(ids: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  const logits = new Float32Array(numCodewords ** 2);
+  for (let j = 0; j < ids.length; j++) logits[ids[j]! * numCodewords + j] = 1;
+  return logits;
+}
+
+const idsSuffix = '/codewords';
+
+/** Whether a variable holds the ids of a sub-codebook. */
+export const isCodewords = (name: string): boolean => name.endsWith(idsSuffix);
+
+/** Whether a variable is one of a selection's. */
+export const isSelectionVariable = (name: string): boolean => /\/(codewords|duals|logits|patterns)$/.test(name);
+
+/** What a sub-codebook serves, a layer or a stage, from the name of its ids. */
+export const servedBy = (ids: string): string => ids.slice(0, -idsSuffix.length).replace(/\/weights$/, '');
+
+/** Names of the variables of a sub-codebook. */
+export const selectionNames = (group: string) => ({
+  /** i32 [n] */
+  ids: `${group}${idsSuffix}`,
+  /** f32 [512], of the last assignment (method 'learned') */
+  duals: `${group}/duals`,
+  /** f32 [512, 512] (method 'learned') */
+  logits: `${group}/logits`,
+  /** f32 [n, 9] (method 'patterns') */
+  patterns: `${group}/patterns`,
+});
