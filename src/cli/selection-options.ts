@@ -14,6 +14,7 @@ export interface SelectionOptions {
   readonly temperature?: number;
   readonly sweeps?: number;
   readonly noise?: number;
+  readonly pull?: number;
   readonly scale?: string;
   readonly share?: string;
   readonly renewEvery?: number;
@@ -31,9 +32,14 @@ export function addSelectionOptions(parser: Parser): Parser {
       integer('--codewords', 1, numCodewords),
     )
     .option('--select <method>', `how codewords are chosen: ${methods.join('; ')} (default: learned)`)
-    .option('--temperature <t>', "of Sinkhorn's plan (default: 0.15)", number('--temperature', 0))
+    .option('--temperature <t>', "of Sinkhorn's plan (default: 0.2)", number('--temperature', 0))
     .option('--sweeps <n>', 'of Sinkhorn (default: 10)', integer('--sweeps', 1))
     .option('--noise <factor>', 'of the Gumbel noise (default: 0)', number('--noise', 0))
+    .option(
+      '--pull <factor>',
+      'of the codebook loss, which draws codewords to their filters (default: 1)',
+      number('--pull', 0),
+    )
     .option('--scale <what>', 'layer or channel: what shares a scale (default: layer if gradients are quantized)')
     .option('--share <what>', 'layer or stage: what shares a sub-codebook (default: layer)')
     .option(
@@ -60,9 +66,9 @@ export function addSelectionOptions(parser: Parser): Parser {
 
 /** The part of a network's description that the options give. Throws UsageErrors. */
 export function selectionChoices(options: SelectionOptions): Pick<NetworkDescription, 'codewords' | 'selection'> {
-  const { codewords, select, temperature, sweeps, noise, scale, share } = options;
+  const { codewords, select, temperature, sweeps, noise, pull, scale, share } = options;
   if (codewords === undefined) {
-    const given = Object.entries({ select, temperature, sweeps, noise, scale, share }).find(
+    const given = Object.entries({ select, temperature, sweeps, noise, pull, scale, share }).find(
       ([, value]) => value !== undefined,
     );
     if (given) throw new UsageError(`--${given[0]} is about the choice of codewords and needs --codewords`);
@@ -74,6 +80,7 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
     ...(temperature === undefined ? {} : { temperature }),
     ...(sweeps === undefined ? {} : { sweeps }),
     ...(noise === undefined ? {} : { noise }),
+    ...(pull === undefined ? {} : { pull }),
     ...(scale === undefined ? {} : { scale: lookUp({ layer: 'layer', channel: 'channel' } as const, scale, 'scale') }),
     ...(share === undefined ? {} : { share: lookUp({ layer: 'layer', stage: 'stage' } as const, share, 'sharing') }),
   };

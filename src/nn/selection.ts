@@ -23,12 +23,17 @@ export type SelectionMethod = keyof typeof selectionMethods;
 export interface SelectionDescription {
   /** @default 'learned' */
   readonly method?: SelectionMethod;
-  /** Of Sinkhorn's plan. @default 0.15 */
+  /** Of Sinkhorn's plan. @default 0.2 */
   readonly temperature?: number;
   /** Of Sinkhorn: rows, then columns. @default 10 */
   readonly sweeps?: number;
   /** Factor of the Gumbel noise. @default 0 */
   readonly noise?: number;
+  /**
+   * Of the codebook loss, which draws codewords to the filters that have them, in units of the loss's gradient
+   * (ops/selection/codeword-gradient.ts). @default 1
+   */
+  readonly pull?: number;
   /** What shares a factor of the signs. @default 'layer' where gradients are quantized, else 'channel' */
   readonly scale?: 'layer' | 'channel';
   /** What shares a sub-codebook: a layer has its own, or the layers of a stage (a name up to its first '/') one. @default 'layer' */
@@ -48,15 +53,16 @@ export function completeSelection(
 ): Selection {
   if (!(Number.isInteger(codewords) && codewords >= 1 && codewords <= numCodewords))
     throw new UsageError(`codewords must be an integer in 1..${numCodewords}, not ${codewords}`);
-  const { method = 'learned', temperature = 0.15, sweeps = 10, noise = 0, share = 'layer' } = description;
+  const { method = 'learned', temperature = 0.2, sweeps = 10, noise = 0, pull = 1, share = 'layer' } = description;
   // A scale per channel cannot leave the integer product of the input gradient.
   const { scale = gradientBits < 32 ? 'layer' : 'channel' } = description;
   lookUp(selectionMethods, method, 'selection method');
   if (!(temperature > 0)) throw new UsageError(`the temperature must be above 0, not ${temperature}`);
   if (!(Number.isInteger(sweeps) && sweeps >= 1))
     throw new UsageError(`sweeps must be an integer above 0, not ${sweeps}`);
+  if (!(pull >= 0)) throw new UsageError(`the pull must be at least 0, not ${pull}`);
   if (!(noise >= 0)) throw new UsageError(`the noise must be at least 0, not ${noise}`);
-  return { codewords, method, temperature, sweeps, noise, scale, share };
+  return { codewords, method, temperature, sweeps, noise, pull, scale, share };
 }
 
 /** Logits whose assignment is `ids`: 1 for each codeword at its position, 0 elsewhere. */

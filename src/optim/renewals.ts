@@ -13,7 +13,7 @@ export interface RenewalOptions {
   readonly learningRate: number;
 }
 
-export const defaultRenewals: RenewalOptions = { every: 25, warmupSteps: 0, until: 0.6, learningRate: 0.02 };
+export const defaultRenewals: RenewalOptions = { every: 25, warmupSteps: 0, until: 0.6, learningRate: 0.1 };
 
 /** The number of renewals before the step, where the step renews; `step` counts the steps done before. */
 export function renewalAt(

@@ -46,7 +46,7 @@ export function addTraining(network: NetworkGraph, options: SessionOptions): voi
     [...parameters, ...selected].map((variable) => variable.value),
   );
   if (options.keepAll)
-    for (const [i, gradient] of gradients.entries()) graph.output(`d/${parameters[i]!.value.name}`, gradient);
+    for (const [i, { value }] of [...parameters, ...selected].entries()) graph.output(`d/${value.name}`, gradients[i]!);
   addOptimizer(graph, optimizer, parameters, gradients.slice(0, parameters.length), {
     learningRate: graph.input('learningRate', { dtype: 'f32', shape: [1] }),
     step: scope.step,

@@ -28,7 +28,7 @@ export const codebookWeights: Quantizer = {
   name: 'codebook',
   description: '1 bit, 3x3: the nearest of n codewords; everything else as dorefa',
   quantize(scope, name, filter, bits) {
-    const { graph, selection } = scope;
+    const { graph, selection, training } = scope;
     if (selection === undefined) throw new SubbitError(`${name}: a codebook needs the settings of its selection`);
     const [height, width] = filter.type.shape;
     if (bits !== 1 || height !== 3 || width !== 3) return dorefaWeights.quantize(scope, name, filter, bits);
@@ -38,7 +38,7 @@ export const codebookWeights: Quantizer = {
       selection.scale === 'layer'
         ? graph.apply(meanAbs, `${name}/scale`, [filter], {})
         : graph.apply(meanAbsPerChannel, `${name}/scale`, [filter], {});
-    return graph.apply(groupFilters, `${name}/grouped`, [filter, ids], {}, scale);
+    return graph.apply(groupFilters, `${name}/grouped`, [filter, ids], training ? { pull: selection.pull } : {}, scale);
   },
 };
 

@@ -11,27 +11,54 @@ constexpr int kFiltersPerChunk = 16384;
 constexpr int kLargestLength = 9;
 constexpr int kLargestCodebook = 512;
 
-}  // namespace
-
-void CodewordGradient(const CodewordGradientParams& p, const CodewordGradientBuffers& b, Pool& pool) {
+/** sums[t * codewords + j]: of x over the filters of position j. */
+void SumByPosition(const CodewordGradientParams& p, const float* x, const int16_t* index, double* sums, double* partials, Pool& pool) {
   const int chunks = CeilDiv(p.filters, kFiltersPerChunk);
   // By element, then by chunk.
-  const int tasks = p.length * chunks;
-  double* partials = static_cast<double*>(pool.Scratch(0, static_cast<size_t>(tasks) * p.codewords * sizeof(double)));
-  pool.Run(tasks, [&](int task, int) {
+  pool.Run(p.length * chunks, [=, &p](int task, int) {
     const int chunk = task % chunks;
     const int end = Min((chunk + 1) * kFiltersPerChunk, p.filters);
-    const float* dy = b.dy.f32() + static_cast<ptrdiff_t>(task / chunks) * p.filters;
-    const int16_t* index = b.index.i16();
+    const float* of = x + static_cast<ptrdiff_t>(task / chunks) * p.filters;
     double* partial = partials + static_cast<ptrdiff_t>(task) * p.codewords;
     for (int j = 0; j < p.codewords; ++j) partial[j] = 0;
-    for (int f = chunk * kFiltersPerChunk; f < end; ++f) partial[index[f]] += dy[f];
+    for (int f = chunk * kFiltersPerChunk; f < end; ++f) partial[index[f]] += of[f];
   });
   for (int t = 0; t < p.length; ++t) {
     for (int j = 0; j < p.codewords; ++j) {
       double sum = 0;
       for (int chunk = 0; chunk < chunks; ++chunk) sum += partials[static_cast<ptrdiff_t>(t * chunks + chunk) * p.codewords + j];
-      b.dCodewords.f32()[j * p.length + t] = static_cast<float>(sum);
+      sums[t * p.codewords + j] = sum;
+    }
+  }
+}
+
+double SumOfSquares(const double* x, int count) {
+  double sum = 0;
+  for (int i = 0; i < count; ++i) sum += x[i] * x[i];
+  return sum;
+}
+
+}  // namespace
+
+void CodewordGradient(const CodewordGradientParams& p, const CodewordGradientBuffers& b, Pool& pool) {
+  const int count = p.length * p.codewords;
+  const int chunks = CeilDiv(p.filters, kFiltersPerChunk);
+  double* gradient = static_cast<double*>(pool.Scratch(0, static_cast<size_t>(count) * (2 + chunks) * sizeof(double)));
+  double* sums = gradient + count;
+  double* partials = sums + count;
+  SumByPosition(p, b.dy.f32(), b.index.i16(), gradient, partials, pool);
+  double factor = 0;
+  if (p.pull != 0) {
+    SumByPosition(p, b.filter.f32(), b.index.i16(), sums, partials, pool);
+    const double power = SumOfSquares(sums, count);
+    if (power > 0) factor = p.pull * __builtin_sqrt(SumOfSquares(gradient, count) / power);
+  }
+  float* dCodewords = b.dCodewords.f32();
+  for (int t = 0; t < p.length; ++t) {
+    for (int j = 0; j < p.codewords; ++j) {
+      const int i = t * p.codewords + j;
+      const double pulled = factor == 0 ? gradient[i] : gradient[i] - factor * sums[i];
+      dCodewords[j * p.length + t] = static_cast<float>(pulled);
     }
   }
 }

@@ -22,12 +22,17 @@ function mismatch(w: number, positive: boolean): number {
   return w > 0 ? w : 2 ** -149;
 }
 
+export interface GroupFiltersAttributes {
+  /** Of the codebook loss, which only the gradient knows (codeword-gradient.ts). @default 0 */
+  readonly pull?: number;
+}
+
 /** filter [KH, KW, C, K], ids i32 [n] -> levels u8 (bipolar) of the filter's shape, index i16 [C, K] */
 export const groupFilters = defineOp({
   name: 'group-filters',
   inputs: ['filter', 'ids'],
   outputs: ['levels', 'index'],
-  infer([filter, ids]: InputTypes, _: Record<string, never>) {
+  infer([filter, ids]: InputTypes, _: GroupFiltersAttributes) {
     requireIds(ids!, 2 ** codewordLength(filter!));
     return [
       quantized(filter!.shape, { kind: 'bipolar', max: 1, step: 1 }),

@@ -70,7 +70,14 @@ const groupCases: readonly OpCase[] = groupings.flatMap(([shape, codewords]) => 
       {},
     ),
     opCase(groupFiltersGradient, name, [realInput(shape, startingWith(odd, normal())), realInput(shape)], {}),
-    opCase(codewordGradient, name, [realInput(shape), input(index, integers(0, codewords - 1))], { codewords }),
+    ...[0, 0.3].map((pull) =>
+      opCase(
+        codewordGradient,
+        `${name}, pull ${pull}`,
+        [realInput(shape), input(index, integers(0, codewords - 1)), realInput(shape)],
+        { codewords, pull },
+      ),
+    ),
     opCase(planGradient, name, [realInput([codewords, length])], {}),
   ];
 });
@@ -80,8 +87,8 @@ const codewordCases: readonly OpCase[] = [
   opCase(
     codewordGradient,
     'several chunks',
-    [realInput(manyFilters), input(integer([3, 7001], 3, { dtype: 'i16' }), integers(0, 2))],
-    { codewords: 3 },
+    [realInput(manyFilters), input(integer([3, 7001], 3, { dtype: 'i16' }), integers(0, 2)), realInput(manyFilters)],
+    { codewords: 3, pull: 0.1 },
   ),
   opCase(groupFiltersGradient, 'several pieces', [realInput([severalPieces]), realInput([severalPieces])], {}),
 ];

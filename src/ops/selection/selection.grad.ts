@@ -3,21 +3,19 @@ import type { GradientRule } from '../../core/gradient.js';
 import { sizeOf } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { codewordGradient, planGradient } from './codeword-gradient.js';
-import { groupFiltersGradient } from './group-filters.js';
+import { type GroupFiltersAttributes, groupFiltersGradient } from './group-filters.js';
 import { type SinkhornAttributes, sinkhornGradient } from './sinkhorn.js';
 
 /** The gradient of the ids stands for that of their codewords: [n, KH * KW]. */
 export const groupFiltersStraightThrough: GradientRule = {
   gradient({ graph, node, dOutputs: [dLevels], wants }) {
     const [filter, ids] = node.inputs;
-    const index = node.outputs[1];
+    const { pull = 0 } = node.attributes as GroupFiltersAttributes;
+    const operands = [dLevels, node.outputs[1], filter];
+    const attributes = { codewords: sizeOf(ids!.type.shape), pull };
     return [
       wants(0) ? graph.apply(groupFiltersGradient, `${node.name}/dFilter`, [filter, dLevels], {}) : undefined,
-      wants(1)
-        ? graph.apply(codewordGradient, `${node.name}/dCodewords`, [dLevels, index], {
-            codewords: sizeOf(ids!.type.shape),
-          })
-        : undefined,
+      wants(1) ? graph.apply(codewordGradient, `${node.name}/dCodewords`, operands, attributes) : undefined,
     ];
   },
 };

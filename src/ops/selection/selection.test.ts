@@ -179,9 +179,10 @@ describe('TV-9, the permutation straight-through estimator', () => {
     [-0.5, 0.6],
   ]);
   const indexType = groupFilters.infer([filterType, { dtype: 'i32', shape: [2] }], {})[1]!;
-  const { dCodewords } = evaluate(codewordGradient, [filterType, indexType], { codewords: 2 }, [
+  const { dCodewords } = evaluate(codewordGradient, [filterType, indexType, filterType], { codewords: 2, pull: 0 }, [
     dFilters,
     grouped.index,
+    asFilter(kernels),
   ]);
   const { dPlan } = evaluate(planGradient, [real([2, 2])], {}, [dCodewords]);
 
@@ -342,7 +343,9 @@ test('what does not fit is refused', () => {
   const ids = { dtype: 'i32', shape: [3] } as const;
   expect(() => groupFilters.infer([real([5, 5, 1, 1]), ids], {})).toThrow('at most 9 elements');
   expect(() => groupFilters.infer([real([1, 1, 4, 4]), ids], {})).toThrow('ids of codewords');
-  expect(() => codewordGradient.infer([real([1, 1, 4, 4]), ids], { codewords: 2 })).toThrow('does not fit');
+  expect(() =>
+    codewordGradient.infer([real([1, 1, 4, 4]), ids, real([1, 1, 4, 4])], { codewords: 2, pull: 0 }),
+  ).toThrow('does not fit');
   expect(() => sinkhorn.infer([real([4, 5])], { temperature: 1, sweeps: 1 })).toThrow('real matrix [N, N]');
   expect(() => sinkhorn.infer([real([4, 4])], { temperature: 0, sweeps: 1 })).toThrow('temperature');
   expect(() => sinkhorn.infer([real([4, 4])], { temperature: 1, sweeps: 0 })).toThrow('sweeps');
