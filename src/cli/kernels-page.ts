@@ -1,8 +1,10 @@
 /**
- * The page of inspect --kernels: for each layer use by rank on logarithmic axes with its power law, and the codewords as
- * black-and-white tiles in order of use. One file, no scripts, nothing loaded; light and dark.
+ * The page of inspect --kernels: for each layer use by rank on logarithmic axes with its power law, the codewords as
+ * black-and-white tiles in order of use, and where codewords were selected, which ones when. One file, no scripts, nothing loaded;
+ * light and dark.
  */
 import { signsOf } from '../compact/pattern-statistics.js';
+import type { SelectionHistory } from '../compact/selection-history.js';
 import { numCodewords } from '../ops/codewords.js';
 import type { LayerKernels } from './kernels-report.js';
 
@@ -37,17 +39,41 @@ ${layers.map(section).join('\n')}
 
 function section(layer: LayerKernels): string {
   const { name, filters, ranking, coverage, entropyBitsPerWeight, powerLaw } = layer;
+  const selected = layer.selected === undefined ? '' : ` of ${layer.selected.length} selected`;
   const law = powerLaw === undefined ? '' : `, exponent ${powerLaw.exponent.toFixed(2)} (r² ${powerLaw.r2.toFixed(3)})`;
   const top = [16, 32, 64].map((n) => `top ${n}: ${(100 * coverage[n - 1]!).toFixed(1)} %`).join(', ');
   return `<section>
 <h2>${escaped(name)}</h2>
-<p>${filters.toLocaleString('en')} filters, ${ranking.length} codewords, ${entropyBitsPerWeight.toFixed(3)} bits per weight, ${top}${law}</p>
+<p>${filters.toLocaleString('en')} filters, ${ranking.length} codewords${selected}, ${entropyBitsPerWeight.toFixed(3)} bits per weight, ${top}${law}</p>
 ${rankPlot(layer)}
 <div class="tiles">${ranking
     .slice(0, shownTiles)
     .map((id) => tile(id, layer.counts[id]! / filters))
     .join('')}</div>
+${layer.history === undefined ? '' : timeline(layer.name, layer.history)}
 </section>`;
+}
+
+const timelineRow = 3;
+const timelineRows = 96;
+
+/** A row per codeword that was ever chosen, the longest chosen on top: a bar while it was. */
+function timeline(name: string, { renewals, spans }: SelectionHistory): string {
+  const { width, margin } = plot;
+  const shown = spans.slice(0, timelineRows);
+  const x = (renewal: number): number => margin + (renewal / renewals.length) * (width - margin - 8);
+  const bars = shown.flatMap(({ chosen }, row) =>
+    chosen.map(
+      ([from, to]) =>
+        `<rect x="${x(from).toFixed(1)}" y="${8 + row * timelineRow}" width="${(x(to) - x(from)).toFixed(1)}" height="${timelineRow - 1}" fill="var(--accent)"/>`,
+    ),
+  );
+  const bottom = 8 + shown.length * timelineRow;
+  const exchanged = renewals.reduce((sum, { changed }) => sum + changed, 0);
+  const last = renewals.at(-1)!.step;
+  return `<div><p>${spans.length} codewords were chosen at some time, ${exchanged} exchanged in ${renewals.length} renewals; bars: when each was</p>
+<svg width="${width}" height="${bottom + 20}" role="img" aria-label="codewords of ${escaped(name)} over the training">
+<path d="M${margin} 8V${bottom}H${width - 8}" fill="none" stroke="var(--faint)"/>${label(margin, bottom + 14, 'step 0', 'start')}${label(width - 8, bottom + 14, last.toLocaleString('en'), 'end')}${bars.join('')}</svg></div>`;
 }
 
 /** Counts by rank with the fitted line. */

@@ -103,6 +103,8 @@ export class TrainingSession {
   /** Up to the loss, and what comes after it (the backward pass and the update), without what only renewals need. */
   readonly #forward: readonly Range[];
   readonly #backward: readonly Range[];
+  /** Nodes that run only in steps that renew the selection of codewords. */
+  readonly renewing: ReadonlySet<Node>;
   /** The same with everything, for steps that renew the selection. */
   readonly #whole: { readonly forward: Range; readonly backward: Range };
 
@@ -119,8 +121,8 @@ export class TrainingSession {
     const { nodes } = this.plan;
     const middle = nodes.indexOf(step.valueOf(training.losses).node!) + 1;
     this.#whole = { forward: [0, middle], backward: [middle, nodes.length] };
-    const renewing = renewalNodes(step.graph);
-    const isOrdinary = (node: Node): boolean => !renewing.has(node);
+    this.renewing = renewalNodes(step.graph);
+    const isOrdinary = (node: Node): boolean => !this.renewing.has(node);
     this.#forward = rangesOf(nodes, this.#whole.forward, isOrdinary);
     this.#backward = rangesOf(nodes, this.#whole.backward, isOrdinary);
     const evaluation = buildGraph(network, { batch: options.batch, training: false, seed: options.seed });

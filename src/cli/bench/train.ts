@@ -11,18 +11,19 @@ import { presets } from '../../nn/models/index.js';
 import { defineNetwork } from '../../nn/network.js';
 import type { ProductChoice } from '../../passes/low-bit-products.js';
 import type { Compute } from '../../train/compute.js';
-import { TrainingSession } from '../../train/session.js';
+import { type Renewal, TrainingSession } from '../../train/session.js';
 import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, integer } from '../command.js';
 import { addComputeOption, type ComputeOption, computeOf } from '../compute-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
+import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { Peer, type PeerVariant } from './peer.js';
 import { median, pauseAfter } from './timing.js';
 import { BenchInput } from './train-input.js';
 
-interface BenchTrainOptions extends NetworkOptions, BackendOptions, ComputeOption {
+interface BenchTrainOptions extends NetworkOptions, SelectionOptions, BackendOptions, ComputeOption {
   readonly batch?: number;
   readonly steps: number;
   readonly peers?: string;
@@ -42,7 +43,7 @@ export function registerBenchTrain(bench: Parser): void {
     .option('--peers <names>', 'pytorch')
     .option('--python <path>', 'Python with torch, for the peer', 'python3')
     .option('--json', 'print one JSON object');
-  addComputeOption(addBackendOptions(addNetworkOptions(parser))).action(benchTrain);
+  addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser)))).action(benchTrain);
 }
 
 interface PeerResult extends PeerVariant {
@@ -60,7 +61,8 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
   const wantsPeer = requirePeers(options.peers);
   const batch = options.batch ?? preset.training.batch;
   const classes = Array.from({ length: 10 }, (_, i) => String(i));
-  const choices = networkChoices(options);
+  const choices = { ...networkChoices(options), ...selectionChoices(options) };
+  const renewals = renewalChoices(options);
   const input = await BenchInput.open(preset.input, { batch, classes: classes.length });
   const residentBefore = process.memoryUsage().rss;
   const network = defineNetwork({ preset: preset.name, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
@@ -73,6 +75,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
   const peers = wantsPeer ? await startPeers(preset.name, choices.width, options, batch, backend.threads) : {};
 
   const ours: number[] = [];
+  const renewing: number[] = [];
   const theirs: Record<string, number[]> = {};
   const parts = new Map<string, number[]>();
   const progress = createProgress();
@@ -86,6 +89,11 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     const started = performance.now();
     step(images);
     ours.push(performance.now() - started);
+    if (renewals) {
+      const renewalStarted = performance.now();
+      step(images, { index: i, learningRate: renewals.learningRate });
+      renewing.push(performance.now() - renewalStarted);
+    }
     for (const [part, milliseconds] of timeParts(session)) parts.set(part, [...(parts.get(part) ?? []), milliseconds]);
     for (const [name, { peer }] of Object.entries(peers)) {
       await pauseAfter(true);
@@ -122,6 +130,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     spread: { min: Math.min(...ours), max: Math.max(...ours) },
     imagesPerSecond: (1000 * batch) / stepMilliseconds,
     inputWaitMilliseconds,
+    ...(renewals && { selection: selectionCost(median(renewing) - stepMilliseconds, stepMilliseconds, renewals) }),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024 - residentBefore,
     parts: [...parts]
       .map(([name, times]) => ({ name, milliseconds: median(times) }))
@@ -140,15 +149,34 @@ function requirePeers(names: string | undefined): boolean {
   return true;
 }
 
-function stepOf(session: TrainingSession): (batch: Batch) => number {
+function stepOf(session: TrainingSession): (batch: Batch, renewal?: Renewal) => number {
   let done = 0;
-  return ({ images, labels }) => session.step(images, labels, { step: done++, learningRate: 1e-3 });
+  return ({ images, labels }, renewal) => session.step(images, labels, { step: done++, learningRate: 1e-3, renewal });
 }
 
-/** Milliseconds by op of one more step, call by call. */
+/** What the selection of codewords takes. */
+interface SelectionCost {
+  /** More than a step without. */
+  readonly renewalMilliseconds: number;
+  /** Steps between two renewals. */
+  readonly every: number;
+  /** Of the time of training. */
+  readonly share: number;
+}
+
+function selectionCost(
+  renewalMilliseconds: number,
+  stepMilliseconds: number,
+  { every }: { readonly every: number },
+): SelectionCost {
+  return { renewalMilliseconds, every, share: renewalMilliseconds / (renewalMilliseconds + every * stepMilliseconds) };
+}
+
+/** Milliseconds by op of one more step, call by call; what only renewals need is no part of it. */
 function timeParts(session: TrainingSession): Map<string, number> {
   const times = new Map<string, number>();
   for (const [i, node] of session.plan.nodes.entries()) {
+    if (session.renewing.has(node)) continue;
     const started = performance.now();
     session.plan.run(i, i + 1);
     times.set(node.op.name, (times.get(node.op.name) ?? 0) + performance.now() - started);
@@ -180,6 +208,7 @@ function formatResult(result: {
   readonly stepMilliseconds: number;
   readonly imagesPerSecond: number;
   readonly inputWaitMilliseconds: number;
+  readonly selection?: SelectionCost;
   readonly peakMemoryBytes: number;
   readonly backend: string;
   readonly isa: string;
@@ -198,6 +227,12 @@ function formatResult(result: {
       result.parts.map(({ name, milliseconds }) => [name, milliseconds.toFixed(2)]),
     ),
   ];
+  if (result.selection) {
+    const { renewalMilliseconds, every, share } = result.selection;
+    lines.push(
+      `choosing codewords: ${renewalMilliseconds.toFixed(1)} ms every ${every} steps, ${(100 * share).toFixed(1)} % of the time`,
+    );
+  }
   if (result.products.length > 0) {
     lines.push(
       formatTable(

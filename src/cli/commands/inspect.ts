@@ -4,6 +4,7 @@ import { presets } from '../../nn/models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
 import { type LayerSummary, type NetworkSummary, summarize } from '../../nn/summary.js';
 import { lastFile } from '../../train/checkpoint.js';
+import { metricsFile, readMetrics } from '../../train/metrics.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
@@ -65,7 +66,8 @@ function inspectNetwork(target: string, options: InspectOptions, output: Output)
 function inspectKernels(run: string, html: string | undefined, output: Output): void {
   const checkpoint = openCheckpoint(run, 'last', output.note);
   const { network } = descriptionOf(checkpoint);
-  const layers = kernelsOf(network, checkpoint);
+  const metrics = existsSync(metricsFile(run)) ? readMetrics(metricsFile(run)) : [];
+  const layers = kernelsOf(network, checkpoint, metrics);
   if (html !== undefined) {
     writeFileAtomic(html, kernelsPage(`${networkTitle(network)}: ${run}`, layers));
     output.note(`wrote ${html}`);
