@@ -34,6 +34,16 @@ export function number(option: string, lowest: number): (text: string) => number
   };
 }
 
+/** A commander argument parser for numbers in 0..1. */
+export function share(option: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= 0 && value <= 1))
+      throw new UsageError(`${option} must be a number in 0..1, not '${text}'`);
+    return value;
+  };
+}
+
 /** The options that choose where a command computes. */
 export interface BackendOptions {
   readonly backend?: string;

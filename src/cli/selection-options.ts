@@ -6,7 +6,7 @@ import { numCodewords } from '../ops/codewords.js';
 import { defaultRenewals, type RenewalOptions } from '../optim/renewals.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
-import { integer, number } from './command.js';
+import { integer, number, share } from './command.js';
 
 export interface SelectionOptions {
   readonly codewords?: number;
@@ -55,7 +55,7 @@ export function addSelectionOptions(parser: Parser): Parser {
     .option(
       '--renew-until <share>',
       `share of the training after which the selection is frozen (default: ${defaultRenewals.until})`,
-      number('--renew-until', 0),
+      share('--renew-until'),
     )
     .option(
       '--selection-lr <rate>',

@@ -5,7 +5,7 @@ import { optimizers } from '../optim/optimizers.js';
 import { schedules } from '../optim/schedules.js';
 import type { TrainingConfig } from '../train/config.js';
 import { lookUp } from '../util/nearest.js';
-import { integer, number } from './command.js';
+import { integer, number, share } from './command.js';
 import type { TrainingRunOptions } from './training-run.js';
 
 export interface TrainingOptions extends TrainingRunOptions {
@@ -19,6 +19,8 @@ export interface TrainingOptions extends TrainingRunOptions {
   readonly weightDecay?: number;
   readonly crop?: number;
   readonly flip?: boolean;
+  readonly teacher?: string;
+  readonly distill: number;
   readonly seed: number;
   readonly out?: string;
   readonly force?: boolean;
@@ -39,6 +41,13 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
     .option('--crop <pixels>', "random crop with this padding; the data set's by default", integer('--crop', 0))
     .option('--flip', "random horizontal flip; the data set's by default")
     .option('--no-flip', 'no random flip')
+    .option('--teacher <run>', 'distillation: a trained run whose probabilities are part of the target')
+    .option(
+      '--distill <weight>',
+      "of the teacher's probabilities, 0..1; the rest is the label's",
+      share('--distill'),
+      0.9,
+    )
     .option('--seed <n>', 'of everything random', integer('--seed', 0, 2 ** 31 - 1), 1)
     .option('--out <dir>', 'folder of the run; runs/PRESET-BITS-N by default')
     .option('--force', 'replace the run that is in the folder')
@@ -86,6 +95,7 @@ export function trainingConfig(
       cropPadding: options.crop ?? data.augmentation.cropPadding,
       flip: options.flip ?? data.augmentation.flip,
     },
+    ...(options.teacher === undefined ? {} : { distillation: { teacher: options.teacher, weight: options.distill } }),
     seed: options.seed,
   };
 }

@@ -7,12 +7,14 @@ import { buildGraph, defineNetwork, type NetworkDefinition } from '../nn/network
 import { isSelectionVariable } from '../nn/selection.js';
 import { type Checkpoint, saveCheckpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
+import { requireTensors } from '../train/fill-variables.js';
 import { MetricsWriter, metricsFile } from '../train/metrics.js';
 import { RunFolder } from '../train/run-folder.js';
-import { requireTensors, type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
+import { type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
 import type { BackendOptions } from './command.js';
 import { type ComputeOption, computeOf } from './compute-option.js';
 import { createProgress, formatDuration, type Output } from './output.js';
+import { openCheckpoint } from './runs.js';
 import type { TrainingOptions } from './training-options.js';
 
 /** Options that do not change what a run computes. */
@@ -106,8 +108,10 @@ export async function runTraining(running: TrainingRun): Promise<void> {
     output.note(
       `${run.path}: ${description.training.epochs} epochs on ${backend.name} (${backend.isa}, ${backend.threads} threads)`,
     );
+    const { distillation } = description.training;
     const events = train({
       ...running,
+      ...(distillation && { teacher: openCheckpoint(distillation.teacher, 'last', output.note) }),
       checkpointEvery: options.checkpointEvery,
       ...(options.diagnostics === undefined ? {} : { diagnosticsEvery: options.diagnostics }),
       signal: interrupt.signal,

@@ -3,7 +3,8 @@
  * built again from it: for training, for evaluation, for inspection.
  */
 import type { Graph, Value } from '../core/graph.js';
-import { quantized } from '../core/tensor.js';
+import { quantized, real } from '../core/tensor.js';
+import { channelsOf } from '../ops/elementwise/elementwise.js';
 import { softmaxCrossEntropy } from '../ops/softmax/softmax.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
@@ -85,6 +86,8 @@ export interface NetworkGraph {
   /** The inputs 'images' (u8 [batch, H, W, C]) and 'labels' (i32 [batch], -1 = does not count). */
   readonly images: Value;
   readonly labels: Value;
+  /** With `distilled`: the input 'targets', f32 [batch, classes], distributions that the loss takes in place of the labels. */
+  readonly targets?: Value;
   /** The outputs by the same names: f32 [batch, classes], f32 [batch], f32 [batch, classes], i32 [batch]. */
   readonly logits: Value;
   readonly losses: Value;
@@ -92,10 +95,18 @@ export interface NetworkGraph {
   readonly predictions: Value;
 }
 
+export interface GraphOptions {
+  readonly batch: number;
+  readonly training: boolean;
+  readonly seed: number;
+  /** Whether targets take the place of labels in the loss. @default false */
+  readonly distilled?: boolean;
+}
+
 /** The graph from image bytes to losses and predictions. */
 export function buildGraph(
   network: NetworkDefinition,
-  { batch, training, seed }: { readonly batch: number; readonly training: boolean; readonly seed: number },
+  { batch, training, seed, distilled = false }: GraphOptions,
 ): NetworkGraph {
   const scope = new Scope({ ...network.options, training, seed });
   const { graph } = scope;
@@ -110,10 +121,11 @@ export function buildGraph(
   const labels = graph.input('labels', { dtype: 'i32', shape: [batch] });
   const logits = network.layers(scope, images);
   scope.requireKnownLayers();
-  const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels], {});
+  const targets = distilled ? graph.input('targets', real([batch, channelsOf(logits.type.shape)])) : undefined;
+  const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels, targets], {});
   const outputs = { logits, losses: losses!, probabilities: probabilities!, predictions: predictions! };
   for (const [name, value] of Object.entries(outputs)) graph.output(name, value);
-  return { graph, scope, images, labels, ...outputs };
+  return { graph, scope, images, labels, ...(targets && { targets }), ...outputs };
 }
 
 /** Grey images that were repeated to three channels keep their one zero point. */

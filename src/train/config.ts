@@ -18,6 +18,8 @@ export interface TrainingConfig {
   readonly weightDecay: number;
   /** Only filters of layers whose names begin so decay. @default all */
   readonly decayed?: string;
+  /** A trained run whose probabilities are part of the target (distillation.ts). @default none */
+  readonly distillation?: { readonly teacher: string; readonly weight: number };
   /** When codewords are chosen anew. @default never */
   readonly renewals?: RenewalOptions;
   readonly augmentation: Augmentation;

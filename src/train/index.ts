@@ -5,12 +5,12 @@ export { type Checkpoint, copyCheckpoint, findNewest, loadCheckpoint, saveCheckp
 export type { RunDescription, TrainingConfig } from './config.js';
 export { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
 export { type EvaluationResult, evaluateAll } from './evaluate.js';
+export { fillVariables } from './fill-variables.js';
 export { type FitOptions, fit, Model, type ModelOptions, type Prediction } from './model.js';
 export { type Evaluation, EvaluationSession, type SessionOptions, TrainingSession } from './session.js';
 export {
   type DiagnosticsEvent,
   type EpochEvent,
-  fillVariables,
   type StepEvent,
   type TrainEvent,
   type TrainingSummary,

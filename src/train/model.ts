@@ -9,8 +9,9 @@ import { lookUp } from '../util/nearest.js';
 import { type Checkpoint, copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
 import { type EvaluationResult, evaluateAll } from './evaluate.js';
+import { fillVariables } from './fill-variables.js';
 import { EvaluationSession } from './session.js';
-import { fillVariables, type TrainEvent, train } from './trainer.js';
+import { type TrainEvent, train } from './trainer.js';
 
 export interface Prediction {
   readonly label: number;

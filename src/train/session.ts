@@ -23,6 +23,8 @@ export interface SessionOptions {
   readonly weightDecay?: number;
   /** Only filters of layers whose names begin so decay. @default all */
   readonly decayed?: string;
+  /** Whether steps have targets in place of labels. @default false */
+  readonly distilled?: boolean;
   /** Keeps every tensor readable, for tests and diagnosis. @default false */
   readonly keepAll?: boolean;
 }
@@ -89,6 +91,8 @@ export interface StepOptions {
   readonly learningRate: number;
   /** Only for networks with a selection that is trained. */
   readonly renewal?: Renewal | undefined;
+  /** Only for `distilled` sessions: a distribution over the classes for each image, [batch, classes]. */
+  readonly targets?: Float32Array | undefined;
 }
 
 export class TrainingSession {
@@ -113,7 +117,8 @@ export class TrainingSession {
     this.batch = options.batch;
     this.#network = network;
     this.#options = options;
-    const training = buildGraph(network, { batch: options.batch, training: true, seed: options.seed });
+    const { batch, seed, distilled = false } = options;
+    const training = buildGraph(network, { batch, training: true, seed, distilled });
     addTraining(training, options);
     const step = lowered(training.graph, backend, options.compute);
     this.products = step.products;
@@ -134,11 +139,12 @@ export class TrainingSession {
    * `renewal` it chooses codewords anew, before the forward pass, and afterwards steps what they are chosen by.
    * A loss that is not finite is returned without an update, so that the parameters can still be looked at.
    */
-  step(images: Uint8Array, labels: ArrayLike<number>, { step, learningRate, renewal }: StepOptions): number {
+  step(images: Uint8Array, labels: ArrayLike<number>, { step, learningRate, renewal, targets }: StepOptions): number {
     this.plan.tensor('images').set(images);
     this.plan.tensor('labels').set(labels);
     this.plan.tensor('step')[0] = step;
     this.plan.tensor('learningRate')[0] = learningRate;
+    if (targets !== undefined) this.plan.tensor('targets').set(targets);
     if (renewal !== undefined) {
       this.plan.tensor('selectionRate')[0] = renewal.learningRate;
       this.plan.tensor('renewals')[0] = renewal.index;

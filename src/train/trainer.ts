@@ -5,7 +5,6 @@
  * determined by its description: a checkpoint holds tensors and positions, and a run that was killed and resumed ends with
  * the same bits as one that was not.
  */
-import type { Variables } from '../backends/plan.js';
 import type { Backend } from '../core/backend.js';
 import { createLoader, type Dataset } from '../data/index.js';
 import { defineNetwork, type NetworkDefinition } from '../nn/network.js';
@@ -16,7 +15,9 @@ import { runPendingEvents } from '../util/event-loop.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { RunDescription, TrainingConfig } from './config.js';
 import { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
+import { Teacher } from './distillation.js';
 import { evaluateAll } from './evaluate.js';
+import { fillVariables } from './fill-variables.js';
 import { type Renewal, TrainingSession } from './session.js';
 
 export interface TrainOptions {
@@ -30,6 +31,8 @@ export interface TrainOptions {
   readonly checkpoint?: Checkpoint;
   /** Start from these parameters and statistics instead of random ones. */
   readonly initial?: Checkpoint['tensors'];
+  /** Of the description's distillation. */
+  readonly teacher?: Checkpoint;
   /** A checkpoint every so many steps besides those at the ends of epochs. @default 500 */
   readonly checkpointEvery?: number;
   /** Measures what the quantizers do every so many steps (diagnostics.ts). @default never */
@@ -138,7 +141,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const { description, data, backend, checkpoint, signal, checkpointEvery = 500 } = options;
   const { training } = description;
   const network = options.network ?? defineNetwork(description.network);
-  const session = new TrainingSession(backend, network, training);
+  const session = new TrainingSession(backend, network, { ...training, distilled: options.teacher !== undefined });
+  const teacher = createTeacher(options);
   const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
   const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
   const loader = await createLoader(data.train, {
@@ -198,7 +202,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         }
         const renewal = renewalOf(training, step, totalSteps);
         const before = renewal && session.codewords();
-        const loss = session.step(batch.images, batch.labels, { step, learningRate, renewal });
+        const targets = teacher?.targetsOf(batch.images, batch.labels);
+        const loss = session.step(batch.images, batch.labels, { step, learningRate, renewal, targets });
         if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
         step++;
         history = { ...history, lossSum: history.lossSum + loss };
@@ -265,8 +270,15 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   } finally {
     await Promise.all([loader.close(), testLoader.close()]);
     diagnostics?.dispose();
+    teacher?.dispose();
     session.dispose();
   }
+}
+
+function createTeacher({ teacher, description, backend }: TrainOptions): Teacher | undefined {
+  const { distillation, batch } = description.training;
+  if (teacher === undefined || distillation === undefined) return undefined;
+  return new Teacher(backend, teacher, { student: description.network, batch, weight: distillation.weight });
 }
 
 function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: number): Renewal | undefined {
@@ -316,33 +328,6 @@ function createDiagnostics(
 
 /** The names that optimizers give to their state. */
 const optimizerState = /\/(velocity|first|second)$/;
-
-/** Throws when a tensor is missing in a checkpoint, or has another shape there. */
-export function requireTensors(
-  expected: Iterable<{ readonly name: string; readonly shape: readonly number[] }>,
-  tensors: Checkpoint['tensors'],
-): void {
-  for (const { name, shape } of expected) {
-    const saved = tensors[name];
-    if (saved === undefined) throw new SubbitError(`the checkpoint is of another network: it has no '${name}'`);
-    if (saved.shape.join() !== shape.join()) {
-      throw new SubbitError(
-        `the checkpoint is of another network: '${name}' is [${saved.shape.join(', ')}] there and [${shape.join(', ')}] here`,
-      );
-    }
-  }
-}
-
-/** Copies saved tensors into all variables, or into all that `isWanted` accepts. Throws when one is missing or of another shape. */
-export function fillVariables(
-  variables: Variables,
-  tensors: Checkpoint['tensors'],
-  isWanted: (name: string) => boolean = () => true,
-): void {
-  const wanted = [...variables.entries()].filter(({ name }) => isWanted(name));
-  requireTensors(wanted, tensors);
-  for (const { name, data } of wanted) data.set(tensors[name]!.data);
-}
 
 function diverged(tensor: string, step: number, learningRate: number): SubbitError {
   return new SubbitError(

@@ -36,7 +36,11 @@ function softmaxParity(classes: number): Parity {
       const z = distances(run);
       return Float64Array.from(run.results.losses!, (loss, n) => {
         const label = run.inputs[1]![n]!;
-        return label < 0 ? 0 : (2 * classes + 16 + loss + 2 * z[n * classes + label]!) * unit;
+        // Of targets the largest distance is a bound.
+        const distance = run.inputs[2]
+          ? Math.max(...z.subarray(n * classes, (n + 1) * classes))
+          : z[n * classes + label]!;
+        return label < 0 ? 0 : (2 * classes + 16 + loss + 2 * distance) * unit;
       });
     },
   };
@@ -56,6 +60,19 @@ const sizes = [
 const labels = (batch: number, classes: number) =>
   input({ dtype: 'i32', shape: [batch] }, startingWith(batch > 2 ? [-1] : [], integers(-1, classes - 1)));
 
+/** Distributions over the classes. */
+const targetsInput = (batch: number, classes: number) =>
+  realInput([batch, classes], (data, random) => {
+    for (let row = 0; row < data.length; row += classes) {
+      const shares = Array.from({ length: classes }, () => random.next() ** 4 + 1e-3);
+      const sum = shares.reduce((total, share) => total + share);
+      data.set(
+        shares.map((share) => share / sum),
+        row,
+      );
+    }
+  });
+
 export const softmaxCases: readonly OpCase[] = [
   ...sizes.flatMap(([batch, classes]) => [
     opCase(
@@ -69,6 +86,26 @@ export const softmaxCases: readonly OpCase[] = [
       softmaxCrossEntropyGradient,
       `[${batch}, ${classes}]`,
       [realInput([batch, classes], uniform()), labels(batch, classes), realInput([batch], uniform(0, 0.1))],
+      {},
+    ),
+  ]),
+  ...sizes.flatMap(([batch, classes]) => [
+    opCase(
+      softmaxCrossEntropy,
+      `[${batch}, ${classes}], targets`,
+      [realInput([batch, 1, 1, classes], normal(3)), labels(batch, classes), targetsInput(batch, classes)],
+      {},
+      softmaxParity(classes),
+    ),
+    opCase(
+      softmaxCrossEntropyGradient,
+      `[${batch}, ${classes}], targets`,
+      [
+        realInput([batch, classes], uniform()),
+        labels(batch, classes),
+        realInput([batch], uniform(0, 0.1)),
+        targetsInput(batch, classes),
+      ],
       {},
     ),
   ]),

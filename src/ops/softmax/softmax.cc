@@ -6,8 +6,8 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** `exponentials` holds `classes` numbers. Returns the prediction; the loss goes to `loss`. */
-int ClassifyRow(const float* logits, int classes, int label, double* __restrict exponentials,
+/** `exponentials` holds `classes` numbers; `targets` is null where the label is the target. Returns the prediction; the loss goes to `loss`. */
+int ClassifyRow(const float* logits, int classes, int label, const float* targets, double* __restrict exponentials,
                 float* __restrict probabilities, float* loss) {
   int best = 0;
   for (int k = 1; k < classes; ++k) {
@@ -19,8 +19,12 @@ int ClassifyRow(const float* logits, int classes, int label, double* __restrict 
   for (int k = 0; k < classes; ++k) sum += exponentials[k];
   for (int k = 0; k < classes; ++k) probabilities[k] = static_cast<float>(exponentials[k] / sum);
   // A label that is no class has no logit to read.
-  const double logit = label < classes ? static_cast<double>(logits[label < 0 ? 0 : label]) : __builtin_nan("");
-  *loss = label < 0 ? 0 : static_cast<float>(Log(sum) - (logit - max));
+  double logit = label < classes ? static_cast<double>(logits[label < 0 ? 0 : label]) - max : __builtin_nan("");
+  if (targets != nullptr) {
+    logit = 0;
+    for (int k = 0; k < classes; ++k) logit += static_cast<double>(targets[k]) * (static_cast<double>(logits[k]) - max);
+  }
+  *loss = label < 0 ? 0 : static_cast<float>(Log(sum) - logit);
   return best;
 }
 
@@ -32,7 +36,8 @@ void SoftmaxCrossEntropy(const SoftmaxCrossEntropyParams& p, const SoftmaxCrossE
   ForRows(pool, p.batch, classes, [&](int first, int end) {
     for (int n = first; n < end; ++n) {
       const ptrdiff_t row = static_cast<ptrdiff_t>(n) * classes;
-      b.predictions.i32()[n] = ClassifyRow(b.logits.f32() + row, classes, b.labels.i32()[n], exponentials + row,
+      b.predictions.i32()[n] = ClassifyRow(b.logits.f32() + row, classes, b.labels.i32()[n],
+                                           b.targets.present() ? b.targets.f32() + row : nullptr, exponentials + row,
                                            b.probabilities.f32() + row, b.losses.f32() + n);
     }
   });
@@ -43,9 +48,11 @@ void SoftmaxCrossEntropyGradient(const SoftmaxCrossEntropyGradientParams& p, con
     const int label = b.labels.i32()[n];
     const float dLoss = b.dLosses.f32()[n];
     const float* probabilities = b.probabilities.f32() + static_cast<ptrdiff_t>(n) * p.classes;
+    const float* targets = b.targets.present() ? b.targets.f32() + static_cast<ptrdiff_t>(n) * p.classes : nullptr;
     float* dLogits = b.dLogits.f32() + static_cast<ptrdiff_t>(n) * p.classes;
     for (int k = 0; k < p.classes; ++k) {
-      const float difference = probabilities[k] - (label == k ? 1.0f : 0.0f);
+      const float target = targets ? targets[k] : label == k ? 1.0f : 0.0f;
+      const float difference = probabilities[k] - target;
       dLogits[k] = label < 0 ? 0 : difference * dLoss;
     }
   }

@@ -6,11 +6,11 @@ import { softmaxCrossEntropyGradient } from './softmax.js';
 export const softmaxCrossEntropyRule: GradientRule = {
   gradient({ graph, node, dOutputs: [dLosses] }) {
     if (dLosses === undefined) throw new SubbitError(`${node.name}: only the losses can be differentiated`);
-    const [logits, labels] = node.inputs;
+    const [logits, labels, targets] = node.inputs;
     const dLogits = graph.apply(
       softmaxCrossEntropyGradient,
       `${node.name}/dLogits`,
-      [node.outputs[1], labels, dLosses],
+      [node.outputs[1], labels, dLosses, targets],
       {},
     );
     return [graph.apply(reshape, `${node.name}/dx`, [dLogits], { shape: logits!.type.shape })];

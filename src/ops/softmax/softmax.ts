@@ -1,17 +1,20 @@
 /**
- * Softmax and cross-entropy of class labels, per sample. The loss that is differentiated is the mean of `losses` over the
- * batch. A label of -1 marks a sample that does not count (the filling of a last, incomplete batch): its loss is 0.
+ * Softmax and cross-entropy of class labels, or of `targets`, distributions over the classes (distillation: a teacher's probabilities), per
+ * sample. The loss that is differentiated is the mean of `losses` over the batch. A label of -1 marks a sample that does not count (the
+ * filling of a last, incomplete batch): its loss is 0.
+ *
+ *     loss = log sum_k e^z_k - sum_k t_k z_k        dz = softmax(z) - t        t sums to one, of a label it is one-hot
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
-import { describe, real, sizeOf } from '../../core/tensor.js';
+import { describe, real, sizeOf, type TypedArray } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { channelsOf, requireReal } from '../elementwise/elementwise.js';
 
 export const softmaxCrossEntropy = defineOp({
   name: 'softmax-cross-entropy',
-  inputs: ['logits', 'labels'],
+  inputs: ['logits', 'labels', 'targets?'],
   outputs: ['losses', 'probabilities', 'predictions'],
-  infer([logits, labels]: InputTypes, _: Record<string, never>) {
+  infer([logits, labels, targets]: InputTypes, _: Record<string, never>) {
     requireReal(logits!);
     const batch = logits!.shape[0]!;
     if (sizeOf(logits!.shape) !== batch * channelsOf(logits!.shape)) {
@@ -20,11 +23,14 @@ export const softmaxCrossEntropy = defineOp({
     if (labels!.dtype !== 'i32' || sizeOf(labels!.shape) !== batch) {
       throw new SubbitError(`needs one i32 label per sample (${batch}), not ${describe(labels!)}`);
     }
+    if (targets && (targets.dtype !== 'f32' || sizeOf(targets.shape) !== sizeOf(logits!.shape))) {
+      throw new SubbitError(`needs a target for each of the logits ${describe(logits!)}, not ${describe(targets)}`);
+    }
     return [real([batch]), real([batch, channelsOf(logits!.shape)]), { dtype: 'i32', shape: [batch] }];
   },
   params: { batch: 'i32', classes: 'i32' },
   pack: ([logits]) => ({ batch: logits!.shape[0]!, classes: channelsOf(logits!.shape) }),
-  reference({ logits, labels, losses, probabilities, predictions }, p) {
+  reference({ logits, labels, targets, losses, probabilities, predictions }, p) {
     for (let n = 0; n < p.batch; n++) {
       const row = n * p.classes;
       let best = 0;
@@ -34,25 +40,34 @@ export const softmaxCrossEntropy = defineOp({
       for (let k = 0; k < p.classes; k++) sum += Math.exp(logits![row + k]! - max);
       for (let k = 0; k < p.classes; k++) probabilities![row + k] = Math.exp(logits![row + k]! - max) / sum;
       const label = labels![n]!;
-      losses![n] = label < 0 ? 0 : Math.log(sum) - (logits![row + label]! - max);
+      const logit = targets ? expected(logits!, targets, row, p.classes, max) : logits![row + label]! - max;
+      losses![n] = label < 0 ? 0 : Math.log(sum) - logit;
       predictions![n] = best;
     }
   },
 });
 
-/** dLogits = (probability - [k = label]) * dLoss, 0 for samples without a label. */
+/** sum_k t_k (z_k - max) */
+function expected(logits: TypedArray, targets: TypedArray, row: number, classes: number, max: number): number {
+  let sum = 0;
+  for (let k = 0; k < classes; k++) sum += targets[row + k]! * (logits[row + k]! - max);
+  return sum;
+}
+
+/** dLogits = (probability - target) * dLoss, 0 for samples without a label; the target of a label is [k = label]. */
 export const softmaxCrossEntropyGradient = defineOp({
   name: 'softmax-cross-entropy-gradient',
-  inputs: ['probabilities', 'labels', 'dLosses'],
+  inputs: ['probabilities', 'labels', 'dLosses', 'targets?'],
   outputs: ['dLogits'],
   infer: ([probabilities]: InputTypes, _: Record<string, never>) => [probabilities!],
   params: { batch: 'i32', classes: 'i32' },
   pack: ([probabilities]) => ({ batch: probabilities!.shape[0]!, classes: channelsOf(probabilities!.shape) }),
-  reference({ probabilities, labels, dLosses, dLogits }, p) {
+  reference({ probabilities, labels, dLosses, targets, dLogits }, p) {
     for (let n = 0; n < p.batch; n++)
       for (let k = 0; k < p.classes; k++) {
         const i = n * p.classes + k;
-        const difference = Math.fround(probabilities![i]! - (labels![n] === k ? 1 : 0));
+        const target = targets ? targets[i]! : Number(labels![n] === k);
+        const difference = Math.fround(probabilities![i]! - target);
         dLogits![i] = labels![n]! < 0 ? 0 : difference * dLosses![n]!;
       }
   },
