@@ -1,7 +1,13 @@
 /** The options of sparse kernel selection, the same for every command that trains with a sub-codebook. */
 import type { Command as Parser } from 'commander';
 import type { NetworkDescription } from '../nn/network.js';
-import { type SelectionDescription, type SelectionMethod, selectionMethods } from '../nn/selection.js';
+import {
+  type SelectionDescription,
+  type SelectionMethod,
+  type SelectionStart,
+  selectionMethods,
+  selectionStarts,
+} from '../nn/selection.js';
 import { numCodewords } from '../ops/codewords.js';
 import { defaultRenewals, type RenewalOptions } from '../optim/renewals.js';
 import { UsageError } from '../util/errors.js';
@@ -11,6 +17,7 @@ import { integer, number, share } from './command.js';
 export interface SelectionOptions {
   readonly codewords?: number;
   readonly select?: string;
+  readonly start?: string;
   readonly temperature?: number;
   readonly sweeps?: number;
   readonly noise?: number;
@@ -25,6 +32,7 @@ export interface SelectionOptions {
 
 export function addSelectionOptions(parser: Parser): Parser {
   const methods = Object.entries(selectionMethods).map(([name, what]) => `${name} (${what})`);
+  const starts = Object.entries(selectionStarts).map(([name, what]) => `${name} (${what})`);
   return parser
     .option(
       '--codewords <n>',
@@ -32,6 +40,7 @@ export function addSelectionOptions(parser: Parser): Parser {
       integer('--codewords', 1, numCodewords),
     )
     .option('--select <method>', `how codewords are chosen: ${methods.join('; ')} (default: learned)`)
+    .option('--start <codewords>', `what selection begins with: ${starts.join('; ')} (default: k-means)`)
     .option('--temperature <t>', "of Sinkhorn's plan (default: 0.2)", number('--temperature', 0))
     .option('--sweeps <n>', 'of Sinkhorn (default: 10)', integer('--sweeps', 1))
     .option('--noise <factor>', 'of the Gumbel noise (default: 0)', number('--noise', 0))
@@ -66,17 +75,19 @@ export function addSelectionOptions(parser: Parser): Parser {
 
 /** The part of a network's description that the options give. Throws UsageErrors. */
 export function selectionChoices(options: SelectionOptions): Pick<NetworkDescription, 'codewords' | 'selection'> {
-  const { codewords, select, temperature, sweeps, noise, pull, scale, share } = options;
+  const { codewords, select, start, temperature, sweeps, noise, pull, scale, share } = options;
   if (codewords === undefined) {
-    const given = Object.entries({ select, temperature, sweeps, noise, pull, scale, share }).find(
+    const given = Object.entries({ select, start, temperature, sweeps, noise, pull, scale, share }).find(
       ([, value]) => value !== undefined,
     );
     if (given) throw new UsageError(`--${given[0]} is about the choice of codewords and needs --codewords`);
     return {};
   }
   if (select !== undefined) lookUp(selectionMethods, select, 'selection method');
+  if (start !== undefined) lookUp(selectionStarts, start, 'start of a selection');
   const selection: SelectionDescription = {
     ...(select === undefined ? {} : { method: select as SelectionMethod }),
+    ...(start === undefined ? {} : { start: start as SelectionStart }),
     ...(temperature === undefined ? {} : { temperature }),
     ...(sweeps === undefined ? {} : { sweeps }),
     ...(noise === undefined ? {} : { noise }),
@@ -90,7 +101,7 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
 /** When the selection is renewed; undefined where nothing is selected in training. */
 export function renewalChoices(options: SelectionOptions): RenewalOptions | undefined {
   const { codewords, select = 'learned' } = options;
-  if (codewords === undefined || !['learned', 'patterns'].includes(select)) return undefined;
+  if (codewords === undefined || select === 'fixed') return undefined;
   return {
     every: options.renewEvery ?? defaultRenewals.every,
     warmupSteps: options.renewAfter ?? defaultRenewals.warmupSteps,

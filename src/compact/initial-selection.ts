@@ -11,21 +11,20 @@ import { codewordIds, patternStatistics } from './pattern-statistics.js';
 import { kMeans, mostFrequent } from './subsets.js';
 
 /**
- * Tensors for the variables of every sub-codebook of `graph`, a training graph, from the filters in `trained`: its ids as the selection's
- * method has them, and logits or patterns that choose these ids. Learned ones begin with the most frequent codewords. A sub-codebook that
- * `trained` already has in this size stays.
+ * Tensors for the variables of every sub-codebook of `graph`, a training graph, from the filters in `trained`: its ids as the selection
+ * starts, and logits or patterns that choose these ids. A sub-codebook that `trained` already has in this size stays.
  */
 export function initialSelection(
   graph: Graph,
-  { codewords, method }: Selection,
+  { codewords, start }: Selection,
   trained: Checkpoint['tensors'],
   seed: number,
 ): Record<string, CheckpointTensor> {
   const idsOf = (name: string, filters: readonly string[]): ArrayLike<number> => {
     const own = trained[name];
     if (own?.data.length === codewords) return own.data;
-    if (method === 'random') return randomCodewords(codewords, new Philox(seed, name));
-    return (method === 'k-means' ? kMeans : mostFrequent)(countsOf(filters, trained), codewords);
+    if (start === 'random') return randomCodewords(codewords, new Philox(seed, name));
+    return (start === 'k-means' ? kMeans : mostFrequent)(countsOf(filters, trained), codewords);
   };
   const tensors: Record<string, CheckpointTensor> = {};
   for (const [name, filters] of filtersByCodebook(graph)) {

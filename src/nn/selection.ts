@@ -13,16 +13,24 @@ import { lookUp } from '../util/nearest.js';
 export const selectionMethods = {
   learned: 'chosen in training, by Gumbel-Sinkhorn and the permutation straight-through estimator (Sparks)',
   patterns: 'learned as real patterns, of which repeated ones are replaced (SNN)',
-  frequent: 'the most frequent sign patterns of the run to start from',
-  'k-means': 'centres of clusters of the filters of the run to start from, in sign space',
-  random: 'drawn once',
+  fixed: 'what it begins with',
 } as const;
 export type SelectionMethod = keyof typeof selectionMethods;
+
+/** What a sub-codebook begins with in a training that goes on from another one; one from scratch begins with random codewords. */
+export const selectionStarts = {
+  'k-means': "centres of clusters of that one's filters, in sign space",
+  frequent: 'the sign patterns that are most frequent there',
+  random: 'drawn',
+} as const;
+export type SelectionStart = keyof typeof selectionStarts;
 
 /** What a network's description says about its sub-codebooks; what is absent has its default. */
 export interface SelectionDescription {
   /** @default 'learned' */
   readonly method?: SelectionMethod;
+  /** @default 'k-means' */
+  readonly start?: SelectionStart;
   /** Of Sinkhorn's plan. @default 0.2 */
   readonly temperature?: number;
   /** Of Sinkhorn: rows, then columns. @default 10 */
@@ -53,16 +61,25 @@ export function completeSelection(
 ): Selection {
   if (!(Number.isInteger(codewords) && codewords >= 1 && codewords <= numCodewords))
     throw new UsageError(`codewords must be an integer in 1..${numCodewords}, not ${codewords}`);
-  const { method = 'learned', temperature = 0.2, sweeps = 10, noise = 0, pull = 1, share = 'layer' } = description;
+  const {
+    method = 'learned',
+    start = 'k-means',
+    temperature = 0.2,
+    sweeps = 10,
+    noise = 0,
+    pull = 1,
+    share = 'layer',
+  } = description;
   // A scale per channel cannot leave the integer product of the input gradient.
   const { scale = gradientBits < 32 ? 'layer' : 'channel' } = description;
   lookUp(selectionMethods, method, 'selection method');
+  lookUp(selectionStarts, start, 'start of a selection');
   if (!(temperature > 0)) throw new UsageError(`the temperature must be above 0, not ${temperature}`);
   if (!(Number.isInteger(sweeps) && sweeps >= 1))
     throw new UsageError(`sweeps must be an integer above 0, not ${sweeps}`);
   if (!(pull >= 0)) throw new UsageError(`the pull must be at least 0, not ${pull}`);
   if (!(noise >= 0)) throw new UsageError(`the noise must be at least 0, not ${noise}`);
-  return { codewords, method, temperature, sweeps, noise, pull, scale, share };
+  return { codewords, method, start, temperature, sweeps, noise, pull, scale, share };
 }
 
 /** Logits whose assignment is `ids`: 1 for each codeword at its position, 0 elsewhere. */

@@ -100,7 +100,7 @@ describe.each(cases)('%s', (_, settings) => {
   });
 });
 
-test.each(['learned', 'random'] as const)('all 512 codewords, %s, are plain binarization', (method) => {
+test.each(['learned', 'fixed'] as const)('all 512 codewords, %s, are plain binarization', (method) => {
   const settings = { backend: createReference(), compute: 'simulated', steps: 3 } as const;
   const selected = train({ ...settings, codewords: numCodewords, selection: { method, sweeps: 1 } });
   // Filters stay within -1 .. 1, where the clipped estimator passes everything.
