@@ -197,6 +197,41 @@ describe('resnet18', () => {
   });
 });
 
+describe('vgg-small', () => {
+  test('has the weights and multiply-accumulates of its head comment', () => {
+    const summary = summaryOf({ preset: 'vgg-small', bits: '1-1-4' });
+    const layers = withWeights(summary).map(({ name, outputShape, parameters, macs }) => [
+      name,
+      outputShape.join('x'),
+      parameters,
+      macs,
+    ]);
+    expect(layers).toEqual([
+      ['conv1', '32x32x128', 3456, 3_538_944],
+      ['conv2', '32x32x128', 147_456, 150_994_944],
+      ['conv3', '16x16x256', 294_912, 75_497_472],
+      ['conv4', '16x16x256', 589_824, 150_994_944],
+      ['conv5', '8x8x512', 1_179_648, 75_497_472],
+      ['conv6', '8x8x512', 2_359_296, 150_994_944],
+      ['fc', '10', 81_920, 81_920],
+    ]);
+    expect(weightsOf(summary)).toBe(4_656_512);
+    expect(summary.totals.macs).toBe(607_600_640);
+    // The 1-bit convolutions of papers.md 2.5: 0.6040 G and 4.571 Mbit.
+    expect(summary.totals.bitOps).toBe(603_979_776);
+    const binary = summary.layers.filter(({ weightBits }) => weightBits === 1);
+    expect(binary.reduce((sum, { weightBytes }) => sum + 8 * weightBytes, 0)).toBe(4_571_136);
+    expect(summary.totals.parameters).toBe(4_656_512 + 3584 + 10);
+  });
+
+  test('has a real shortcut around every low-bit convolution', () => {
+    const { graph } = build({ preset: 'vgg-small', bits: '1-1-4' });
+    const adds = graph.nodes.filter(({ op }) => op.name === 'add');
+    expect(adds.map(({ name }) => name)).toEqual([2, 3, 4, 5, 6].map((i) => `conv${i}/sum`));
+    for (const { inputs } of adds) for (const value of inputs) expect(value!.type.dtype).toBe('f32');
+  });
+});
+
 describe('a convolution with groups or dilation', () => {
   function layerOf(options: ConvOptions, shape: readonly [number, number, number] = [9, 9, 12]) {
     const scope = new Scope({ training: true, seed: 1, bits: parseBits('1-2-4') });
