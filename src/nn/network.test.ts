@@ -348,6 +348,52 @@ describe('a description', () => {
     expect(kinds('clip')).toEqual(new Set(['clip']));
   });
 
+  test.each(['approx-sign', 'rsign'])('chooses %s: 1 bit, without clip in front', (activationQuantizer) => {
+    const { graph } = build({ preset: 'resnet20', bits: '1-1-4', activationQuantizer });
+    const activations = graph.nodes.filter(({ op }) => op.name === 'activate');
+    const kinds = activations.map(({ attributes }) => attributes.kind);
+    // The last layer's input is not quantized.
+    expect(kinds).toEqual([...Array(18).fill('approx-sign'), 'relu']);
+    const shifts = [...graph.variables.keys()].filter((name) => name.endsWith('/shift'));
+    expect(shifts).toHaveLength(activationQuantizer === 'rsign' ? 18 : 0);
+  });
+
+  test('with a 1-bit quantizer and other activation bits is refused', () => {
+    expect(() => build({ activationQuantizer: 'rsign', bits: '1-2-4' })).toThrow(UsageError);
+    expect(() => build({ activationQuantizer: 'rsign', bits: '1-2-4' })).toThrow(
+      "the activation quantizer rsign has 1 bit, so activation bits cannot be 2 (in '1-2-4'); use W-1-G or dorefa",
+    );
+    expect(() => build({ activationQuantizer: 'approx-sign', bits: '32-32-32' })).toThrow('cannot be 32');
+    const single = { activationQuantizer: 'rsign', bits: '1-1-4' };
+    expect(() => build({ ...single, bitsOf: { conv3: '1-2-4' } })).toThrow(
+      "conv3: the activation quantizer rsign has 1 bit, so the layer's activation bits cannot be 2",
+    );
+    expect(() => build({ ...single, bitsOf: { conv3: '1-32-4' } })).not.toThrow();
+    expect(() => build({ activationQuantizer: 'rsing', bits: '1-1-4' })).toThrow("did you mean 'rsign'?");
+  });
+
+  test.each([
+    ['resnet20', 9],
+    ['resnet18', 8],
+    ['resnet18-cifar', 8],
+    ['vgg-small', 5],
+  ])('puts RPReLU after every shortcut of %s', (preset, shortcuts) => {
+    const { graph } = build({ preset, shortcutActivation: 'rprelu' });
+    const adds = graph.nodes.filter(({ op }) => op.name === 'add');
+    expect(adds).toHaveLength(shortcuts);
+    for (const { name, outputs } of adds) {
+      const readers = graph.nodes.filter(({ inputs }) => inputs.includes(outputs[0]!));
+      expect(readers.map((node) => `${node.name} ${node.op.name}`)).toEqual([`${name}/rprelu rprelu`]);
+    }
+    const [first] = summarize(graph).layers.filter(({ op }) => op === 'rprelu');
+    expect(first!.parameters).toBe(3 * first!.outputShape.at(-1)!);
+  });
+
+  test('with RPReLU and no shortcut is refused', () => {
+    expect(() => build({ shortcutActivation: 'rprelu' })).toThrow(UsageError);
+    expect(() => build({ shortcutActivation: 'rprelu' })).toThrow('no shortcuts that RPReLU could follow');
+  });
+
   test('has one zero point, or one per channel', () => {
     expect(build({ zeroPoints: [1, 2, 3] }).images.type.encoding?.zeroPoints).toEqual([1, 2, 3]);
     expect(() => build({ zeroPoints: [1, 2] })).toThrow('the data has 2 channels and the network takes 3');

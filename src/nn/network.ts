@@ -4,11 +4,13 @@
  */
 import type { Graph, Value } from '../core/graph.js';
 import { quantized } from '../core/tensor.js';
+import { rprelu } from '../ops/rprelu/rprelu.js';
 import { softmaxCrossEntropy } from '../ops/softmax/softmax.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
-import { parseBits } from './bits.js';
+import { type Bits, parseBits } from './bits.js';
 import { type Preset, presets } from './models/index.js';
+import { activationQuantizers, type Quantizer } from './quantizers/index.js';
 import { type Layer, Scope, type ScopeOptions } from './scope.js';
 
 /** All that defines a network's function apart from its weights. */
@@ -24,6 +26,10 @@ export interface NetworkDescription {
   readonly quantizeLast?: boolean;
   /** @default 'clip' */
   readonly boundedActivation?: 'clip' | 'cabs';
+  /** @default 'dorefa' */
+  readonly activationQuantizer?: string;
+  /** What follows each addition of a shortcut (ReActNet: RPReLU). @default 'none' */
+  readonly shortcutActivation?: 'none' | 'rprelu';
   /** Class names in label order. */
   readonly classes: readonly string[];
   /** Normalisation of image bytes: (byte - zeroPoint[channel]) * step. */
@@ -56,18 +62,30 @@ export function defineNetwork(description: NetworkDescription): NetworkDefinitio
   const bitsOf = Object.fromEntries(
     Object.entries(description.bitsOf ?? {}).map(([layer, bits]) => [layer, parseBits(bits)]),
   );
+  const bits = parseBits(description.bits);
+  const activationQuantizer = activationQuantizerOf(description, bits);
   return {
     layers: preset.build({ classes: description.classes.length, ...(width === undefined ? {} : { width }) }),
     input: preset.input,
     zeroPoints: description.zeroPoints,
     step: description.step,
     options: {
-      bits: parseBits(description.bits),
+      bits,
       bitsOf,
       floatLayers,
       boundedActivation: description.boundedActivation ?? 'clip',
+      activationQuantizer,
+      shortcutActivation: description.shortcutActivation ?? 'none',
     },
   };
+}
+
+function activationQuantizerOf({ activationQuantizer = 'dorefa', bits }: NetworkDescription, { activation }: Bits) {
+  const quantizer: Quantizer = lookUp(activationQuantizers, activationQuantizer, 'activation quantizer');
+  if (quantizer.bits === undefined || quantizer.bits === activation) return quantizer;
+  throw new UsageError(
+    `the activation quantizer ${quantizer.name} has ${quantizer.bits} bit, so activation bits cannot be ${activation} (in '${bits}'); use W-${quantizer.bits}-G or dorefa`,
+  );
 }
 
 export interface NetworkGraph {
@@ -102,6 +120,8 @@ export function buildGraph(
   const labels = graph.input('labels', { dtype: 'i32', shape: [batch] });
   const logits = network.layers(scope, images);
   scope.requireKnownLayers();
+  if (scope.shortcutActivation === 'rprelu' && !graph.nodes.some(({ op }) => op.name === rprelu.name))
+    throw new UsageError('the network has no shortcuts that RPReLU could follow; leave the shortcut activation out');
   const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels], {});
   const outputs = { logits, losses: losses!, probabilities: probabilities!, predictions: predictions! };
   for (const [name, value] of Object.entries(outputs)) graph.output(name, value);

@@ -26,6 +26,8 @@ export interface ScopeOptions {
   readonly floatLayers?: readonly string[];
   /** The bounded function before a quantizer of activations. @default 'clip' */
   readonly boundedActivation?: 'clip' | 'cabs';
+  /** What follows each addition of a shortcut. @default 'none' */
+  readonly shortcutActivation?: 'none' | 'rprelu';
   readonly weightQuantizer?: Quantizer;
   readonly activationQuantizer?: Quantizer;
   readonly gradientQuantizer?: Quantizer;
@@ -52,6 +54,7 @@ export class Scope {
   /** i32[1], the number of training steps done: the counter of all random numbers. */
   readonly step: Value;
   readonly boundedActivation: 'clip' | 'cabs';
+  readonly shortcutActivation: 'none' | 'rprelu';
   readonly weightQuantizer: Quantizer;
   readonly activationQuantizer: Quantizer;
   readonly gradientQuantizer: Quantizer;
@@ -64,6 +67,7 @@ export class Scope {
     this.seed = options.seed;
     this.step = this.graph.input('step', { dtype: 'i32', shape: [1] });
     this.boundedActivation = options.boundedActivation ?? 'clip';
+    this.shortcutActivation = options.shortcutActivation ?? 'none';
     this.weightQuantizer = options.weightQuantizer ?? weightQuantizers.dorefa!;
     this.activationQuantizer = options.activationQuantizer ?? activationQuantizers.dorefa!;
     this.gradientQuantizer = options.gradientQuantizer ?? gradientQuantizers.dorefa!;

@@ -1,9 +1,14 @@
 /** The lists of quantizers by role. */
 import { dorefaActivations, dorefaGradients, dorefaWeights } from './dorefa.js';
 import type { Quantizer } from './quantizer.js';
+import { approxSign, rsign } from './rsign.js';
 
 export type { Quantizer } from './quantizer.js';
 
 export const weightQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaWeights };
-export const activationQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaActivations };
+export const activationQuantizers: Readonly<Record<string, Quantizer>> = {
+  dorefa: dorefaActivations,
+  [approxSign.name]: approxSign,
+  [rsign.name]: rsign,
+};
 export const gradientQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaGradients };
