@@ -8,6 +8,7 @@ import { Plan, Variables } from '../backends/plan.js';
 import { createReference } from '../backends/reference.js';
 import { Graph, type Node, type Value } from '../core/graph.js';
 import { arrayOf, integer, real, type TypedArray } from '../core/tensor.js';
+import { fromGraph } from '../formats/deployed-network.js';
 import { parseBits } from '../nn/bits.js';
 import {
   activation,
@@ -285,6 +286,8 @@ describe('a deployed network', () => {
     const lowered = lowerNetwork(rounded.graph);
     for (const node of lowered.nodes) for (const value of node.outputs) expect(value.type.dtype).not.toBe('f32');
 
+    // What the file holds has a name for every value, no two the same.
+    expect(() => fromGraph(lowered, { classes: [], origin: {} })).not.toThrow();
     const selected = kernels.map((kernel) => selectKernels(lowered, { isa: 'avx512', kernelOf: () => kernel }));
     const [float, before, after, ...fused] = [graph, rounded.graph, lowered, ...selected].map((each) => {
       const variables = new Variables(createReference());

@@ -328,14 +328,14 @@ class Rounder {
     const parts = rpreluParts(gamma!, beta!, zeta!);
     const [line, ...kinks] = parts.map((part) => {
       const slope = part.slope.map((each) => each * stepOf(x.type));
-      const side = { line: 0, rise: 1, fall: -1 }[part.name];
+      const side = { line: 0, above: 1, below: -1 }[part.name];
       return this.#toGrid(`${node.name}/${part.name}`, x, { ...part, slope }, { range: rangeOf(part, bound), side });
     });
     if (this.#grid) {
       const error = rpreluError(parts, { bound, step: this.#grid.step });
       this.roundings.push({ layer: node.name, what: `RPReLU, each number off by at most ${error.toPrecision(2)}` });
     }
-    const integer = kinks.reduce((sum, kink) => this.#sum(node.name, sum, kink), line!);
+    const integer = kinks.reduce((sum, kink) => this.#sum(`${kink.name}/sum`, sum, kink), line!);
     return { integer, scale: undefined, chain: [] };
   }
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { multiplierOf, rescaled } from '../ops/integer/rescale.js';
 import { rpreluError, rpreluParts } from './stream-rprelu.js';
 
-const clamps = { line: [-(2 ** 31), 2 ** 31], rise: [0, 2 ** 31], fall: [-(2 ** 31), 0] } as const;
+const clamps = { line: [-(2 ** 31), 2 ** 31], above: [0, 2 ** 31], below: [-(2 ** 31), 0] } as const;
 
 /** The integers that the parts of channel 0 sum up to. */
 function applied(parts: ReturnType<typeof rpreluParts>, x: number, step: number): number {
@@ -49,15 +49,15 @@ test('the sum of the parts is f, but for the stated error', () => {
   expect(largest).toBeGreaterThan(0.4);
 });
 
-test('has a rise or a fall only where a slope asks for it', () => {
+test('parts above or below the kink are there only where a slope asks for them', () => {
   const names = (beta: readonly number[]) =>
     rpreluParts(
       beta.map(() => 0.5),
       beta,
       beta,
     ).map(({ name }) => name);
-  expect(names([0.25, -1])).toEqual(['line', 'rise']);
-  expect(names([0.25, 1.5])).toEqual(['line', 'rise', 'fall']);
-  expect(names([1, 2])).toEqual(['line', 'fall']);
+  expect(names([0.25, -1])).toEqual(['line', 'above']);
+  expect(names([0.25, 1.5])).toEqual(['line', 'above', 'below']);
+  expect(names([1, 2])).toEqual(['line', 'below']);
   expect(names([1, 1])).toEqual(['line']);
 });
