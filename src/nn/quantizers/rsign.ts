@@ -4,9 +4,10 @@
  *     approx-sign   level = 1 if x > 0, else 0                     dx = (1 - |x|) dy where |x| < 1, else 0
  *     rsign         level = 1 if x > alpha, else 0, alpha learned per channel: the same of x - alpha
  *
- * The papers' levels are -1 and +1. Ours are 0 and 1, as low-bit kernels take them: 2 q - 1 is an affine change, whose factor and
- * offset (a constant per output channel) the next batch norm absorbs; the padding is the lower level. The real number is
- * half as large, and so is its gradient: F'(x) / 2 = 1 - |x|.
+ * The papers' levels are -1 and +1. Ours are 0 and 1, as low-bit kernels take them, an affine change (2 q - 1) of what a convolution
+ * gives: its offset, a constant per output channel, goes into the next batch norm, and so does its factor, or in a residual
+ * stream into the scale of the filter. The padding is the lower level. The real number is half as large, and so is its
+ * gradient: F'(x) / 2 = 1 - |x|.
  *
  * The way back is that of the bounded function (F + 1) / 2, of which the levels are one bit (ops/activation), so it needs no
  * clip in front. The threshold is trained as the bias -alpha: its gradient is the sum of dx over the pixels, minus
