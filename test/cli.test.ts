@@ -172,6 +172,24 @@ describe('errors are one line with an exit code', () => {
       message: /gradient bits must be 2 to 8/,
     },
     {
+      name: 'a 1-bit quantizer of 2-bit activations',
+      args: ['train', 'digits', '--bits', '1-2-4', '--activation-quantizer', 'rsign'],
+      status: 2,
+      message: /rsign has 1 bit, so activation bits cannot be 2/,
+    },
+    {
+      name: 'unknown quantizer',
+      args: ['inspect', 'resnet20', '--bits', '1-1-4', '--activation-quantizer', 'rsing'],
+      status: 2,
+      message: /did you mean 'rsign'/,
+    },
+    {
+      name: 'RPReLU without shortcuts',
+      args: ['inspect', 'digits', '--shortcut-activation', 'rprelu'],
+      status: 2,
+      message: /no shortcuts/,
+    },
+    {
       name: 'unknown compute',
       args: ['train', 'digits', '--compute', 'simulatd'],
       status: 2,

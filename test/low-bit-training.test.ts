@@ -21,8 +21,8 @@ for (const name of ['native', 'wasm']) {
   const backend = await openBackend({ backend: name, threads: 2 });
   afterAll(() => backend.dispose());
 
-  const train = (compute: Compute, bits: string, count: number) => {
-    const network = defineNetwork({ preset: 'digits', bits, classes, zeroPoints, step });
+  const train = (compute: Compute, bits: string, activationQuantizer: string, count: number) => {
+    const network = defineNetwork({ preset: 'digits', bits, activationQuantizer, classes, zeroPoints, step });
     const options = { batch, seed: 2, compute, optimizer: { name: 'adam' }, keepAll: true } as const;
     const session = new TrainingSession(backend, network, options);
     const losses = Array.from({ length: count }, (_, i) => {
@@ -36,10 +36,14 @@ for (const name of ['native', 'wasm']) {
     return { losses, gradients };
   };
 
-  describe.each(['1-2-4', '1-1-4', '1-2-8', '2-2-4', '1-2-32'])(`${name} %s`, (bits) => {
+  describe.each([
+    ...['1-2-4', '1-1-4', '1-2-8', '2-2-4', '1-2-32'].map((bits) => [bits, 'dorefa'] as const),
+    ['1-1-4', 'approx-sign'],
+    ['1-1-4', 'rsign'],
+  ] as const)(`${name} %s %s`, (bits, quantizer) => {
     // 2e-7 was the most; a level on its boundary that another rounding of statistics moved would show as 1e-3.
     test('one step: the same gradients', () => {
-      const [lowBit, simulated] = [train('low-bit', bits, 1), train('simulated', bits, 1)];
+      const [lowBit, simulated] = [train('low-bit', bits, quantizer, 1), train('simulated', bits, quantizer, 1)];
       expect(Math.abs(lowBit.losses[0]! - simulated.losses[0]!)).toBeLessThan(1e-6);
       for (const [parameter, expected] of simulated.gradients) {
         const found = lowBit.gradients.get(parameter)!;
@@ -49,7 +53,10 @@ for (const name of ['native', 'wasm']) {
     });
 
     test('forty steps: both learn alike', () => {
-      const [lowBit, simulated] = [train('low-bit', bits, steps).losses, train('simulated', bits, steps).losses];
+      const [lowBit, simulated] = [
+        train('low-bit', bits, quantizer, steps).losses,
+        train('simulated', bits, quantizer, steps).losses,
+      ];
       const mean = (values: number[]): number => values.slice(-10).reduce((sum, loss) => sum + loss / 10, 0);
       expect(mean(simulated)).toBeLessThan(0.6 * simulated[0]!);
       expect(Math.abs(mean(lowBit) - mean(simulated))).toBeLessThan(0.15);

@@ -2,6 +2,7 @@
 import type { Command as Parser } from 'commander';
 import { parseBits } from '../nn/bits.js';
 import type { NetworkDescription } from '../nn/network.js';
+import { activationQuantizers } from '../nn/quantizers/index.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 
@@ -12,6 +13,8 @@ export interface NetworkOptions {
   readonly first?: boolean;
   readonly last?: boolean;
   readonly activation: string;
+  readonly activationQuantizer: string;
+  readonly shortcutActivation: string;
 }
 
 export function addNetworkOptions(parser: Parser): Parser {
@@ -21,7 +24,13 @@ export function addNetworkOptions(parser: Parser): Parser {
     .option('--bits-of <LAYER=W-A-G>', 'bits of one layer; may be repeated', collectBitsOf)
     .option('--first', 'quantize the first layer too')
     .option('--last', 'quantize the last layer too')
-    .option('--activation <h>', 'bounded activation: clip (0..1) or cabs (min(1, |x|))', 'clip');
+    .option('--activation <h>', 'bounded activation: clip (0..1) or cabs (min(1, |x|))', 'clip')
+    .option(
+      '--activation-quantizer <name>',
+      `what makes levels of activations: ${Object.keys(activationQuantizers).join(', ')} (all but dorefa: 1 bit)`,
+      'dorefa',
+    )
+    .option('--shortcut-activation <f>', 'what follows each addition of a shortcut: none or rprelu', 'none');
 }
 
 function collectBitsOf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -35,9 +44,15 @@ function collectBitsOf(text: string, before: Readonly<Record<string, string>> = 
 /** The part of a description that the options give. */
 export function networkChoices(
   options: NetworkOptions,
-): Pick<NetworkDescription, 'width' | 'bits' | 'bitsOf' | 'quantizeFirst' | 'quantizeLast' | 'boundedActivation'> {
+): Omit<NetworkDescription, 'preset' | 'classes' | 'zeroPoints' | 'step'> {
   parseBits(options.bits);
   const boundedActivation = lookUp({ clip: 'clip', cabs: 'cabs' } as const, options.activation, 'bounded activation');
+  const activationQuantizer = lookUp(activationQuantizers, options.activationQuantizer, 'activation quantizer').name;
+  const shortcutActivation = lookUp(
+    { none: 'none', rprelu: 'rprelu' } as const,
+    options.shortcutActivation,
+    'shortcut activation',
+  );
   return {
     bits: options.bits,
     ...(options.width === undefined ? {} : { width: options.width }),
@@ -45,5 +60,7 @@ export function networkChoices(
     quantizeFirst: options.first ?? false,
     quantizeLast: options.last ?? false,
     boundedActivation,
+    activationQuantizer,
+    shortcutActivation,
   };
 }

@@ -1,9 +1,18 @@
 /** The affine function, one per channel, that a chain of biases and batch norms is: in double precision, for rounding. */
-import type { Value } from '../core/graph.js';
+import type { Node, Value } from '../core/graph.js';
 import { stepOf, type TypedArray } from '../core/tensor.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
-import type { Pending } from './round.js';
+import type { Tensor } from './run-op.js';
+
+/** A real value as integers of the new graph and what is still to be done to them. */
+export interface Pending {
+  readonly integer: Value;
+  /** Multiplies the integer's step; one number. */
+  readonly scale: Tensor | undefined;
+  /** Nodes of the old graph, in order. */
+  readonly chain: readonly Node[];
+}
 
 export interface Affine {
   /** real = slope[c] * integer + intercept[c] */
@@ -31,4 +40,9 @@ export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedAr
     }
   }
   return { slope, intercept };
+}
+
+/** The largest |slope * x + intercept| of any channel for |x| <= bound. */
+export function rangeOf({ slope, intercept }: Affine, bound: number): number {
+  return slope.reduce((range, each, c) => Math.max(range, Math.abs(each) * bound + Math.abs(intercept[c]!)), 0);
 }

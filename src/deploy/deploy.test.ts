@@ -8,6 +8,7 @@ import { Plan, Variables } from '../backends/plan.js';
 import { createReference } from '../backends/reference.js';
 import { Graph, type Node, type Value } from '../core/graph.js';
 import { arrayOf, integer, real, type TypedArray } from '../core/tensor.js';
+import { fromGraph } from '../formats/deployed-network.js';
 import { parseBits } from '../nn/bits.js';
 import {
   activation,
@@ -23,6 +24,7 @@ import {
   stridedShortcut,
 } from '../nn/layers/index.js';
 import { buildGraph, defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
+import { approxSign, rsign } from '../nn/quantizers/rsign.js';
 import type { Layer } from '../nn/scope.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
@@ -41,7 +43,7 @@ function chainOf(options: {
   readonly scale: number;
   readonly gammas: readonly number[];
   readonly betas: readonly number[];
-  readonly kind: 'clip' | 'cabs';
+  readonly kind: 'clip' | 'cabs' | 'approx-sign';
   readonly bits: number;
 }): { f: ChannelFunction; before: ChannelFunction } {
   const { bound, scale, gammas, betas, kind, bits } = options;
@@ -88,9 +90,10 @@ describe('staircaseOf', () => {
         fc.float({ min: Math.fround(1e-5), max: 1, noNaN: true }),
         real3.map((gammas) => [...gammas, 0]),
         real3.map((betas) => [...betas, 0.3]),
-        fc.constantFrom('clip' as const, 'cabs' as const),
+        fc.constantFrom('clip' as const, 'cabs' as const, 'approx-sign' as const),
         fc.integer({ min: 1, max: 5 }),
-        (bound, scale, gammas, betas, kind, bits) => {
+        (bound, scale, gammas, betas, kind, anyBits) => {
+          const bits = kind === 'approx-sign' ? 1 : anyBits;
           const { f, before } = chainOf({ bound, scale, gammas, betas, kind, bits });
           const isAbsolute = kind === 'cabs';
           const rising = risingChannels(isAbsolute ? before : f, bound);
@@ -115,13 +118,17 @@ describe('staircaseOf', () => {
 });
 
 /** A network of given layers with random parameters and statistics, the signs of gamma mixed and one of them 0. */
-function networkOf(layers: Layer, bits: string, boundedActivation: 'clip' | 'cabs' = 'clip'): NetworkDefinition {
+function networkOf(
+  layers: Layer,
+  bits: string,
+  options: Pick<NetworkDefinition['options'], 'boundedActivation' | 'activationQuantizer' | 'shortcutActivation'> = {},
+): NetworkDefinition {
   return {
     layers,
     input: { height: 9, width: 8, channels: 3 },
     zeroPoints: [120, 3, 250],
     step: 1 / 64,
-    options: { bits: parseBits(bits), floatLayers: ['first', 'last'], boundedActivation },
+    options: { bits: parseBits(bits), floatLayers: ['first', 'last'], ...options },
   };
 }
 
@@ -134,6 +141,10 @@ function randomContents(graph: Graph, seed: number): Map<string, TypedArray> {
       const last = value.name.split('/').at(-1)!;
       if (last === 'gamma') for (let i = 0; i < data.length; i++) data[i] = i === 1 ? 0 : 2 * random.nextNormal();
       if (last === 'beta' || last === 'bias') for (let i = 0; i < data.length; i++) data[i] = 0.5 * random.nextNormal();
+      if (last === 'zeta' || last === 'shift')
+        for (let i = 0; i < data.length; i++) data[i] = 0.5 * random.nextNormal();
+      // Slopes below 0, between 0 and 1, and above 1.
+      if (value.name.endsWith('rprelu/beta')) for (let i = 0; i < data.length; i++) data[i] = 0.5 + random.nextNormal();
       if (last === 'mean') for (let i = 0; i < data.length; i++) data[i] = random.nextNormal();
       if (last === 'variance') for (let i = 0; i < data.length; i++) data[i] = 1 + 4 * random.next();
       return [value.name, data];
@@ -170,8 +181,8 @@ const pools = [maxPool('pool', { size: 2 })];
 const cases: Readonly<Record<string, NetworkDefinition>> = {
   plain: networkOf(basic([]), '1-2-32'),
   'max-pool before the activation': networkOf(basic(pools), '2-3-32'),
-  'min(1, |x|)': networkOf(basic([]), '1-2-32', 'cabs'),
-  'max-pool before min(1, |x|)': networkOf(basic(pools), '1-2-32', 'cabs'),
+  'min(1, |x|)': networkOf(basic([]), '1-2-32', { boundedActivation: 'cabs' }),
+  'max-pool before min(1, |x|)': networkOf(basic(pools), '1-2-32', { boundedActivation: 'cabs' }),
   'eight bits': networkOf(basic(pools), '8-8-32'),
   'two groups': networkOf(basic(pools, { groups: 2 }), '1-4-32'),
   dilated: networkOf(basic([], { dilation: 2 }), '4-1-32'),
@@ -230,6 +241,25 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
     ),
     '1-2-32',
   ),
+  'the approximate sign': networkOf(basic(pools), '1-1-32', { activationQuantizer: approxSign }),
+  'learned thresholds behind a max-pool': networkOf(basic(pools), '1-1-32', { activationQuantizer: rsign }),
+  'RPReLU after shortcuts that are pooled': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      block('b1', 8, 1),
+      maxPool('pool', { size: 2 }),
+      residual('b2', {
+        body: sequential(activation('b2/conv'), conv('b2/conv', { channels: 16, padding: 1 })),
+        shortcut: stridedShortcut('b2/shortcut', { stride: 1, channels: 16 }),
+      }),
+      batchNorm('bn'),
+      activation('last', { bounded: false }),
+      flatten(),
+      dense('last', { outputs: 10 }),
+    ),
+    '1-1-32',
+    { activationQuantizer: rsign, shortcutActivation: 'rprelu' },
+  ),
   'residual, min(1, |x|)': networkOf(
     sequential(
       conv('first', { channels: 8 }),
@@ -241,7 +271,7 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
       dense('last', { outputs: 3 }),
     ),
     '2-2-32',
-    'cabs',
+    { boundedActivation: 'cabs' },
   ),
 };
 
@@ -256,6 +286,8 @@ describe('a deployed network', () => {
     const lowered = lowerNetwork(rounded.graph);
     for (const node of lowered.nodes) for (const value of node.outputs) expect(value.type.dtype).not.toBe('f32');
 
+    // What the file holds has a name for every value, no two the same.
+    expect(() => fromGraph(lowered, { classes: [], origin: {} })).not.toThrow();
     const selected = kernels.map((kernel) => selectKernels(lowered, { isa: 'avx512', kernelOf: () => kernel }));
     const [float, before, after, ...fused] = [graph, rounded.graph, lowered, ...selected].map((each) => {
       const variables = new Variables(createReference());

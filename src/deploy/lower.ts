@@ -66,9 +66,11 @@ class Lowering {
   }
 
   #copy(node: Node): void {
-    const inputs = node.inputs.map((value) => value && this.#valueOf(value));
     const turned = this.#turned.get(node);
-    if (turned !== undefined) inputs[1] = this.#turnFilter(node.inputs[1]!, turned);
+    // The turned filter alone: the one that it replaces would be a second constant of the same name.
+    const inputs = node.inputs.map(
+      (value, slot) => value && (turned && slot === 1 ? this.#turnFilter(value, turned) : this.#valueOf(value)),
+    );
     this.#values.set(node.outputs[0]!, this.lowered.apply(node.op, node.name, inputs, node.attributes as never));
   }
 

@@ -9,13 +9,13 @@
  * - A float layer's input that is bounded (clip, cabs) is rounded to 8 bits. What is not bounded (relu before global average
  *   and last layer) becomes fixed point, clamped 8 standard deviations above the mean as its batch norm states them.
  * - Residual streams are i32 fixed point with one step for the network: the finest that neither overflows (by static bounds)
- *   nor asks for a multiplier of more than 16 bits.
+ *   nor asks for a multiplier of more than 16 bits. RPReLU of a stream is rescalings of it (stream-rprelu.ts).
  *
  * While the graph is walked, a real value is a Pending: an integer value of the new graph, its scale, and the chain of real
  * nodes that were applied to it since. What consumes it decides what becomes of the chain.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
-import { integer, largestInteger, real, type TypedArray } from '../core/tensor.js';
+import { largestInteger, real, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
@@ -26,20 +26,14 @@ import { maxMultiplier, multiplierOf, rescale } from '../ops/integer/rescale.js'
 import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
 import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { rprelu } from '../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../ops/shortcut/shortcut.js';
 import { prune } from '../passes/prune.js';
 import { SubbitError } from '../util/errors.js';
-import { type Affine, affineOf } from './affine.js';
+import { type Affine, affineOf, type Pending, rangeOf } from './affine.js';
+import { roundFilter } from './round-filter.js';
 import { runOp, type Tensor } from './run-op.js';
-
-/** A real value as integers of the new graph and what is still to be done to them. */
-export interface Pending {
-  readonly integer: Value;
-  /** Multiplies the integer's step; one number. */
-  readonly scale: Tensor | undefined;
-  /** Nodes of the old graph, in order. */
-  readonly chain: readonly Node[];
-}
+import { rpreluError, rpreluParts } from './stream-rprelu.js';
 
 /** What was rounded, for people. */
 export interface Rounding {
@@ -138,6 +132,9 @@ class Rounder {
       case add.name:
         this.#pending.set(result, this.#addStreams(node));
         return;
+      case rprelu.name:
+        this.#pending.set(result, this.#applyRprelu(node));
+        return;
       case quantizeUnit.name:
         this.#levels.set(result, this.#quantize(this.#pendingOf(x), node.name, node.attributes.bits));
         return;
@@ -214,22 +211,10 @@ class Rounder {
     return { integer: y, scale, chain: [] };
   }
 
-  /** 16-bit integers with one scale; fewer bits where the accumulator's bound asks for it. */
-  #roundFilter(layer: string, { type, data }: Tensor, terms: number, x: Value): Tensor {
-    const max = Math.min(32767, Math.floor((2 ** 31 - 1) / (terms * largestInteger(x.type.encoding!))));
-    let largest = 0;
-    for (const weight of data) largest = Math.max(largest, Math.abs(weight));
-    const step = Math.fround(largest > 0 ? largest / max : 1);
-    const rounded = Int16Array.from(data, (weight) => Math.max(-max, Math.min(max, Math.round(weight / step))));
-    let error = 0;
-    let power = 0;
-    for (let i = 0; i < data.length; i++) {
-      error += (rounded[i]! * step - data[i]!) ** 2;
-      power += data[i]! ** 2;
-    }
-    const what = `weights to integers up to ${max}`;
-    this.roundings.push({ layer, what, relativeError: power > 0 ? Math.sqrt(error / power) : 0 });
-    return { type: integer(type.shape, max, { dtype: 'i16', step }), data: rounded };
+  #roundFilter(layer: string, weights: Tensor, terms: number, x: Value): Tensor {
+    const { filter, max, relativeError } = roundFilter(weights, terms, largestInteger(x.type.encoding!));
+    this.roundings.push({ layer, what: `weights to integers up to ${max}`, relativeError });
+    return filter;
   }
 
   /** What goes into a float layer, as integers. `terms` products are summed; without it, as many bits as there are. */
@@ -277,20 +262,18 @@ class Rounder {
     const last = pending.chain.at(-1);
     const isRelu = last?.op.name === activate.name;
     const affine = this.#affine(isRelu ? { ...pending, chain: pending.chain.slice(0, -1) } : pending, layer);
-    const range = this.#rangeOf(pending, affine);
+    const range = this.#clampOf(pending, affine);
     const step = range / max;
     this.roundings.push({ layer, what: `input to integers up to ${max}, clamped at ${range.toPrecision(3)}` });
     return this.#rescale(`${layer}/input`, pending.integer, affine, { step, low: isRelu ? 0 : -max, high: max });
   }
 
   /** Where values are clamped: what the chain's last batch norm makes likely, or the static bound. */
-  #rangeOf(pending: Pending, { slope, intercept }: Affine): number {
+  #clampOf(pending: Pending, affine: Affine): number {
     const norm = pending.chain.findLast((node) => node.op.name === batchNormalize.name);
-    const bound = pending.integer.type.encoding!.max;
     let range = 0;
     if (norm === undefined) {
-      for (const [c, factor] of slope.entries())
-        range = Math.max(range, Math.abs(factor) * bound + Math.abs(intercept[c]!));
+      range = rangeOf(affine, pending.integer.type.encoding!.max);
     } else {
       const [gamma, beta] = norm.inputs.slice(3).map((value) => this.#constants.get(value!)!.data);
       for (const [c, g] of gamma!.entries())
@@ -313,33 +296,47 @@ class Rounder {
     { step, low, high }: { readonly step: number; readonly low: number; readonly high: number },
   ): Value {
     const factors = slope.map((factor) => (this.#grid ? multiplierOf(factor / step) : { multiplier: 0, shift: 0 }));
-    const row = (part: string, values: readonly number[]): Value =>
-      this.rounded.constant(`${name}/${part}`, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values));
-    const constants = [
-      row(
-        'multiplier',
-        factors.map(({ multiplier }) => multiplier),
-      ),
-      row(
-        'shift',
-        factors.map(({ shift }) => shift),
-      ),
-      row(
-        'bias',
-        intercept.map((real) => Math.round(real / step)),
-      ),
-    ];
+    const rows = {
+      multiplier: factors.map(({ multiplier }) => multiplier),
+      shift: factors.map(({ shift }) => shift),
+      bias: intercept.map((real) => Math.round(real / step)),
+    };
+    const constants = Object.entries(rows).map(([part, values]) =>
+      this.rounded.constant(`${name}/${part}`, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values)),
+    );
     return this.rounded.apply(rescale, name, [x, ...constants], { low, high, step });
   }
 
   /** a + b as residual streams. */
   #addStreams(node: Node): Pending {
     const [a, b] = node.inputs.map((value) => this.#stream(value!, node.name)) as [Value, Value];
-    const sum = this.rounded.apply(integerAdd, node.name, [a, b], {});
+    return { integer: this.#sum(node.name, a, b), scale: undefined, chain: [] };
+  }
+
+  #sum(name: string, a: Value, b: Value): Value {
+    const sum = this.rounded.apply(integerAdd, name, [a, b], {});
     const bound = this.#streams.get(a)! + this.#streams.get(b)!;
     this.#streams.set(sum, bound);
     this.streamBound = Math.max(this.streamBound, bound);
-    return { integer: sum, scale: undefined, chain: [] };
+    return sum;
+  }
+
+  #applyRprelu(node: Node): Pending {
+    const x = this.#stream(node.inputs[0]!, node.name);
+    const bound = this.#streams.get(x)!;
+    const [gamma, beta, zeta] = node.inputs.slice(1).map((value) => this.#constants.get(value!)!.data);
+    const parts = rpreluParts(gamma!, beta!, zeta!);
+    const [line, ...kinks] = parts.map((part) => {
+      const slope = part.slope.map((each) => each * stepOf(x.type));
+      const side = { line: 0, above: 1, below: -1 }[part.name];
+      return this.#toGrid(`${node.name}/${part.name}`, x, { ...part, slope }, { range: rangeOf(part, bound), side });
+    });
+    if (this.#grid) {
+      const error = rpreluError(parts, { bound, step: this.#grid.step });
+      this.roundings.push({ layer: node.name, what: `RPReLU, each number off by at most ${error.toPrecision(2)}` });
+    }
+    const integer = kinks.reduce((sum, kink) => this.#sum(`${kink.name}/sum`, sum, kink), line!);
+    return { integer, scale: undefined, chain: [] };
   }
 
   /** A real value on the streams' fixed-point grid. */
@@ -349,15 +346,19 @@ class Rounder {
     this.streamed.add(value);
     if (chain.length === 0 && this.#streams.has(x)) return x;
     const affine = this.#affine(pending, layer);
-    const largest = largestInteger(x.type.encoding!);
-    const bound = Math.max(
-      ...affine.slope.map((factor, c) => Math.abs(factor) * largest + Math.abs(affine.intercept[c]!)),
-    );
+    const range = rangeOf(affine, largestInteger(x.type.encoding!));
     for (const factor of affine.slope) this.largestFactor = Math.max(this.largestFactor, Math.abs(factor));
-    const step = this.#grid?.step ?? bound;
-    const high = Math.ceil(bound / step) + 1;
-    const stream = this.#rescale(`${value.name}/stream`, x, affine, { step, low: -high, high });
-    this.#streams.set(stream, bound);
+    return this.#toGrid(`${value.name}/stream`, x, affine, { range, side: 0 });
+  }
+
+  /** Integers as a stream of real numbers up to `range`; of those, the ones above (side 1) or below 0 (-1), or all. */
+  #toGrid(name: string, x: Value, affine: Affine, { range, side }: { readonly range: number; readonly side: number }) {
+    const step = this.#grid?.step ?? (range > 0 ? range : 1);
+    const high = Math.ceil(range / step) + 1;
+    const clamp = { low: side > 0 ? 0 : -high, high: side < 0 ? 0 : high };
+    const stream = this.#rescale(name, x, affine, { step, ...clamp });
+    this.#streams.set(stream, range);
+    this.streamBound = Math.max(this.streamBound, range);
     return stream;
   }
 

@@ -1,12 +1,9 @@
 /** Presets against the counts of the papers, and what a description may say. */
 import { describe, expect, test } from 'vitest';
-import { describe as describeType, quantized, sizeOf } from '../core/tensor.js';
+import { describe as describeType, sizeOf } from '../core/tensor.js';
 import { UsageError } from '../util/errors.js';
-import { parseBits } from './bits.js';
-import { type ConvOptions, conv } from './layers/index.js';
 import { presets } from './models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription, type NetworkGraph } from './network.js';
-import { Scope } from './scope.js';
 import { type LayerSummary, type NetworkSummary, summarize } from './summary.js';
 
 const classes = Array.from({ length: 10 }, (_, i) => String(i));
@@ -197,56 +194,38 @@ describe('resnet18', () => {
   });
 });
 
-describe('a convolution with groups or dilation', () => {
-  function layerOf(options: ConvOptions, shape: readonly [number, number, number] = [9, 9, 12]) {
-    const scope = new Scope({ training: true, seed: 1, bits: parseBits('1-2-4') });
-    const x = scope.graph.input('x', quantized([2, ...shape], { kind: 'levels', max: 3, step: 1 / 3 }));
-    conv('conv', options)(scope, x);
-    const filter = scope.graph.variables.get('conv/filter')!;
-    const data = new Float32Array(sizeOf(filter.value.type.shape));
-    filter.initialize(data);
-    const deviation = Math.sqrt(data.reduce((sum, each) => sum + each ** 2, 0) / data.length);
-    return { summary: summarize(scope.graph).layers[0]!, shape: filter.value.type.shape, deviation };
-  }
-
-  test('has the parameters and multiply-accumulates of one group per output channel', () => {
-    const { summary, shape, deviation } = layerOf({ channels: 300, groups: 3 });
-    expect(shape).toEqual([3, 3, 4, 300]);
-    expect(summary).toMatchObject({
-      outputShape: [9, 9, 300],
-      parameters: 10_800,
-      macs: 81 * 10_800,
-      weightBytes: 1350,
-    });
-    expect(summary.bitOps).toBe(81 * 10_800 * 2);
-    // He: fan-in is that of one group.
-    expect(deviation / Math.sqrt(2 / 36)).toBeCloseTo(1, 1);
+describe('vgg-small', () => {
+  test('has the weights and multiply-accumulates of its head comment', () => {
+    const summary = summaryOf({ preset: 'vgg-small', bits: '1-1-4' });
+    const layers = withWeights(summary).map(({ name, outputShape, parameters, macs }) => [
+      name,
+      outputShape.join('x'),
+      parameters,
+      macs,
+    ]);
+    expect(layers).toEqual([
+      ['conv1', '32x32x128', 3456, 3_538_944],
+      ['conv2', '32x32x128', 147_456, 150_994_944],
+      ['conv3', '16x16x256', 294_912, 75_497_472],
+      ['conv4', '16x16x256', 589_824, 150_994_944],
+      ['conv5', '8x8x512', 1_179_648, 75_497_472],
+      ['conv6', '8x8x512', 2_359_296, 150_994_944],
+      ['fc', '10', 81_920, 81_920],
+    ]);
+    expect(weightsOf(summary)).toBe(4_656_512);
+    expect(summary.totals.macs).toBe(607_600_640);
+    // The 1-bit convolutions of papers.md 2.5: 0.6040 G and 4.571 Mbit.
+    expect(summary.totals.bitOps).toBe(603_979_776);
+    const binary = summary.layers.filter(({ weightBits }) => weightBits === 1);
+    expect(binary.reduce((sum, { weightBytes }) => sum + 8 * weightBytes, 0)).toBe(4_571_136);
+    expect(summary.totals.parameters).toBe(4_656_512 + 3584 + 10);
   });
 
-  test('is depthwise when there are as many groups as input channels', () => {
-    const { summary, shape } = layerOf({ channels: 12, groups: 12, stride: 2 });
-    expect(shape).toEqual([3, 3, 1, 12]);
-    expect(summary).toMatchObject({ outputShape: [5, 5, 12], parameters: 108, macs: 25 * 108 });
-  });
-
-  test("keeps the image's size with padding 'same'", () => {
-    const dilated = layerOf({ channels: 8, dilation: 3 });
-    expect(dilated.shape).toEqual([3, 3, 12, 8]);
-    expect(dilated.summary).toMatchObject({ outputShape: [9, 9, 8], parameters: 864, macs: 81 * 864 });
-    expect(layerOf({ channels: 8, dilation: 2, padding: 'valid' }).summary.outputShape).toEqual([5, 5, 8]);
-    expect(layerOf({ channels: 8, dilation: 2, padding: 2, stride: 2 }).summary.outputShape).toEqual([5, 5, 8]);
-    expect(() => layerOf({ channels: 8, dilation: 5, padding: 'valid' })).toThrow(
-      'a window of 11 does not fit 9 pixels',
-    );
-  });
-
-  test('refuses groups that do not divide the channels', () => {
-    expect(() => layerOf({ channels: 10, groups: 5 })).toThrow(
-      'conv: 12 input channels cannot be dealt into 5 groups of equal size',
-    );
-    expect(() => layerOf({ channels: 10, groups: 3 })).toThrow(
-      'conv: 10 output channels cannot be dealt into 3 groups of equal size',
-    );
+  test('has a real shortcut around every low-bit convolution', () => {
+    const { graph } = build({ preset: 'vgg-small', bits: '1-1-4' });
+    const adds = graph.nodes.filter(({ op }) => op.name === 'add');
+    expect(adds.map(({ name }) => name)).toEqual([2, 3, 4, 5, 6].map((i) => `conv${i}/sum`));
+    for (const { inputs } of adds) for (const value of inputs) expect(value!.type.dtype).toBe('f32');
   });
 });
 
@@ -311,6 +290,53 @@ describe('a description', () => {
       );
     expect(kinds('cabs')).toEqual(new Set(['cabs']));
     expect(kinds('clip')).toEqual(new Set(['clip']));
+  });
+
+  test.each(['approx-sign', 'rsign'])('chooses %s: 1 bit, without clip in front', (activationQuantizer) => {
+    const { graph } = build({ preset: 'resnet20', bits: '1-1-4', activationQuantizer });
+    const kinds = graph.nodes.filter(({ op }) => op.name === 'activate').map(({ attributes }) => attributes.kind);
+    // The last layer's input is not quantized.
+    expect(kinds).toEqual([...Array(18).fill('approx-sign'), 'relu']);
+    const shifts = [...graph.variables.keys()].filter((name) => name.endsWith('/shift'));
+    expect(shifts).toHaveLength(activationQuantizer === 'rsign' ? 18 : 0);
+  });
+
+  test('with a 1-bit quantizer and other activation bits is refused', () => {
+    const refused = () => build({ activationQuantizer: 'rsign', bits: '1-2-4' });
+    expect(refused).toThrow(UsageError);
+    expect(refused).toThrow(
+      "the activation quantizer rsign has 1 bit, so activation bits cannot be 2 (in '1-2-4'); use W-1-G or dorefa",
+    );
+    expect(() => build({ activationQuantizer: 'approx-sign', bits: '32-32-32' })).toThrow('cannot be 32');
+    const single = { activationQuantizer: 'rsign', bits: '1-1-4' };
+    expect(() => build({ ...single, bitsOf: { conv3: '1-2-4' } })).toThrow(
+      "conv3: the activation quantizer rsign has 1 bit, so the layer's activation bits cannot be 2",
+    );
+    expect(() => build({ ...single, bitsOf: { conv3: '1-32-4' } })).not.toThrow();
+    expect(() => build({ activationQuantizer: 'rsing', bits: '1-1-4' })).toThrow("did you mean 'rsign'?");
+  });
+
+  test.each([
+    ['resnet20', 9],
+    ['resnet18', 8],
+    ['resnet18-cifar', 8],
+    ['vgg-small', 5],
+  ])('puts RPReLU after every shortcut of %s', (preset, shortcuts) => {
+    const { graph } = build({ preset, shortcutActivation: 'rprelu' });
+    const adds = graph.nodes.filter(({ op }) => op.name === 'add');
+    expect(adds).toHaveLength(shortcuts);
+    for (const { name, outputs } of adds) {
+      const readers = graph.nodes.filter(({ inputs }) => inputs.includes(outputs[0]!));
+      expect(readers.map((node) => `${node.name} ${node.op.name}`)).toEqual([`${name}/rprelu rprelu`]);
+    }
+    const [first] = summarize(graph).layers.filter(({ op }) => op === 'rprelu');
+    expect(first!.parameters).toBe(3 * first!.outputShape.at(-1)!);
+  });
+
+  test('with RPReLU and no shortcut is refused', () => {
+    const refused = () => build({ shortcutActivation: 'rprelu' });
+    expect(refused).toThrow(UsageError);
+    expect(refused).toThrow('no shortcuts that RPReLU could follow');
   });
 
   test('has one zero point, or one per channel', () => {

@@ -5,11 +5,13 @@
 import type { Graph, Value } from '../core/graph.js';
 import { quantized, real } from '../core/tensor.js';
 import { channelsOf } from '../ops/elementwise/elementwise.js';
+import { rprelu } from '../ops/rprelu/rprelu.js';
 import { softmaxCrossEntropy } from '../ops/softmax/softmax.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
-import { parseBits } from './bits.js';
+import { type Bits, parseBits } from './bits.js';
 import { type Preset, presets } from './models/index.js';
+import { activationQuantizers, type Quantizer } from './quantizers/index.js';
 import { type Layer, Scope, type ScopeOptions } from './scope.js';
 import { completeSelection, type SelectionDescription } from './selection.js';
 
@@ -29,6 +31,10 @@ export interface NetworkDescription {
   /** n: binary 3x3 filters have only so many of the 512 sign patterns, 1 .. 512. @default all, and no codebook */
   readonly codewords?: number;
   readonly selection?: SelectionDescription;
+  /** @default 'dorefa' */
+  readonly activationQuantizer?: string;
+  /** What follows each addition of a shortcut (ReActNet: RPReLU). @default 'none' */
+  readonly shortcutActivation?: 'none' | 'rprelu';
   /** Class names in label order. */
   readonly classes: readonly string[];
   /** Normalisation of image bytes: (byte - zeroPoint[channel]) * step. */
@@ -62,6 +68,7 @@ export function defineNetwork(description: NetworkDescription): NetworkDefinitio
   const bitsOf = Object.fromEntries(
     Object.entries(description.bitsOf ?? {}).map(([layer, own]) => [layer, parseBits(own)]),
   );
+  const activationQuantizer = activationQuantizerOf(description, bits);
   return {
     layers: preset.build({ classes: description.classes.length, ...(width === undefined ? {} : { width }) }),
     input: preset.input,
@@ -75,8 +82,18 @@ export function defineNetwork(description: NetworkDescription): NetworkDefinitio
       ...(codewords === undefined
         ? {}
         : { selection: completeSelection(codewords, description.selection ?? {}, { gradientBits: bits.gradient }) }),
+      activationQuantizer,
+      shortcutActivation: description.shortcutActivation ?? 'none',
     },
   };
+}
+
+function activationQuantizerOf({ activationQuantizer = 'dorefa', bits }: NetworkDescription, { activation }: Bits) {
+  const quantizer: Quantizer = lookUp(activationQuantizers, activationQuantizer, 'activation quantizer');
+  if (quantizer.bits === undefined || quantizer.bits === activation) return quantizer;
+  throw new UsageError(
+    `the activation quantizer ${quantizer.name} has ${quantizer.bits} bit, so activation bits cannot be ${activation} (in '${bits}'); use W-${quantizer.bits}-G or dorefa`,
+  );
 }
 
 export interface NetworkGraph {
@@ -121,6 +138,8 @@ export function buildGraph(
   const labels = graph.input('labels', { dtype: 'i32', shape: [batch] });
   const logits = network.layers(scope, images);
   scope.requireKnownLayers();
+  if (scope.shortcutActivation === 'rprelu' && !graph.nodes.some(({ op }) => op.name === rprelu.name))
+    throw new UsageError('the network has no shortcuts that RPReLU could follow; leave the shortcut activation out');
   const targets = distilled ? graph.input('targets', real([batch, channelsOf(logits.type.shape)])) : undefined;
   const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels, targets], {});
   const outputs = { logits, losses: losses!, probabilities: probabilities!, predictions: predictions! };

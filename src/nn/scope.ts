@@ -30,6 +30,8 @@ export interface ScopeOptions {
   /** Of the codewords of binary 3x3 filters. @default none: all 512 may be used */
   readonly selection?: Selection;
   /** @default codebook where there is a selection, else dorefa */
+  /** What follows each addition of a shortcut. @default 'none' */
+  readonly shortcutActivation?: 'none' | 'rprelu';
   readonly weightQuantizer?: Quantizer;
   readonly activationQuantizer?: Quantizer;
   readonly gradientQuantizer?: Quantizer;
@@ -57,6 +59,7 @@ export class Scope {
   readonly step: Value;
   readonly boundedActivation: 'clip' | 'cabs';
   readonly selection: Selection | undefined;
+  readonly shortcutActivation: 'none' | 'rprelu';
   readonly weightQuantizer: Quantizer;
   readonly activationQuantizer: Quantizer;
   readonly gradientQuantizer: Quantizer;
@@ -72,6 +75,7 @@ export class Scope {
     this.boundedActivation = options.boundedActivation ?? 'clip';
     this.selection = options.selection;
     this.weightQuantizer = options.weightQuantizer ?? weightQuantizers[options.selection ? 'codebook' : 'dorefa']!;
+    this.shortcutActivation = options.shortcutActivation ?? 'none';
     this.activationQuantizer = options.activationQuantizer ?? activationQuantizers.dorefa!;
     this.gradientQuantizer = options.gradientQuantizer ?? gradientQuantizers.dorefa!;
   }

@@ -11,10 +11,11 @@ import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
 import { addBias } from '../ops/elementwise/elementwise.js';
 import { quantizeBackward } from '../ops/quantize/gradients.js';
+import { rprelu } from '../ops/rprelu/rprelu.js';
 
 export interface LayerSummary {
   readonly name: string;
-  /** 'conv2d', 'dense', 'batch-norm' or 'bias'. */
+  /** 'conv2d', 'dense', 'batch-norm', 'bias' or 'rprelu'. */
   readonly op: string;
   /** Without the batch axis. */
   readonly outputShape: readonly number[];
@@ -62,6 +63,7 @@ export function summarize(graph: Graph): NetworkSummary {
   for (const node of graph.nodes) {
     if (node.op.name === conv2d.name) layers.push(summarizeConv(node, gradientBits.get(node.outputs[0]!) ?? 32));
     else if (node.op.name === batchNormalize.name) layers.push(summarizeFloat(node, 'batch-norm', 2));
+    else if (node.op.name === rprelu.name) layers.push(summarizeFloat(node, 'rprelu', 3));
     else if (node.op.name === addBias.name) layers.push(summarizeFloat(node, 'bias', 1));
   }
   const total = (of: (layer: LayerSummary) => number): number => layers.reduce((sum, layer) => sum + of(layer), 0);

@@ -16,6 +16,7 @@ import { packedConv2dCases } from './packed-conv2d/packed-conv2d.cases.js';
 import { poolCases } from './pool/pool.cases.js';
 import { quantizeCases } from './quantize/quantize.cases.js';
 import { routedConv2dCases } from './routed-conv2d/routed-conv2d.cases.js';
+import { rpreluCases } from './rprelu/rprelu.cases.js';
 import { selectionCases } from './selection/selection.cases.js';
 import { shortcutCases } from './shortcut/shortcut.cases.js';
 import { softmaxCases } from './softmax/softmax.cases.js';
@@ -30,6 +31,7 @@ export const cases: readonly OpCase[] = [
   ...routedConv2dCases,
   ...elementwiseCases,
   ...activationCases,
+  ...rpreluCases,
   ...batchNormCases,
   ...quantizeCases,
   ...normalizeQuantizeCases,

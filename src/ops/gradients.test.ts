@@ -16,6 +16,7 @@ import { globalAveragePool, maxPool } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
+import { rprelu } from './rprelu/rprelu.js';
 import { runtimeOps } from './runtime.js';
 import { groupFilters } from './selection/group-filters.js';
 import { addGumbelNoise } from './selection/gumbel-noise.js';
@@ -112,13 +113,21 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
     expectGradients(double, [0]);
   },
   [activate.name]() {
-    for (const kind of ['relu', 'clip', 'cabs'] as const) {
+    for (const kind of ['relu', 'clip', 'cabs', 'approx-sign'] as const) {
       const double = new DoubleGraph();
       // On every side of every kink: -1, 0 and 1.
       const x = double.real([7], values(-2.5, -1.01, -0.6, -0.02, 0.3, 0.99, 1.7));
       double.graph.add(activate, kind, [x], { kind });
       expectGradients(double, [0]);
     }
+  },
+  [rprelu.name]() {
+    const double = new DoubleGraph();
+    // On either side of every channel's kink; a slope below 0, between 0 and 1, and above 1.
+    const x = double.real([2, 2, 1, 3], values(-2.5, -0.6, 0.2, 0.3, 0.99, 1.7, -0.45, -0.3, -1.2, 0.02, 2, 0.6));
+    const perChannel = [[-0.5, 0.1, 0.4] as const, [-0.3, 0.25, 1.5] as const, [0.7, -0.2, 0.1] as const];
+    double.graph.add(rprelu, 'f', [x, ...perChannel.map((each) => double.real([3], values(...each)))], {});
+    expectGradients(double, [0, 1, 2, 3]);
   },
   // The rule's dx is that through the batch's own statistics, so both ops together are the function.
   [batchNormalize.name]() {
@@ -201,6 +210,7 @@ const notDifferentiable = [
   'sum-rows',
   'fill',
   'activate-gradient',
+  'rprelu-gradient',
   // Its gradient is part of batch-normalize's.
   'batch-statistics',
   'update-running-statistics',

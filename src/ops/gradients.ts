@@ -16,6 +16,8 @@ import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
 import { quantizeBackwardGradient, quantizeTanhStraightThrough, straightThrough } from './quantize/quantize.grad.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
+import { rpreluRule } from './rprelu/rprelu.grad.js';
+import { rprelu } from './rprelu/rprelu.js';
 import { groupFilters } from './selection/group-filters.js';
 import { addGumbelNoise } from './selection/gumbel-noise.js';
 import { selectedCodewords } from './selection/selected-codewords.js';
@@ -37,6 +39,7 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [addBias.name]: addBiasGradient,
   [reshape.name]: reshapeGradient,
   [activate.name]: activationGradient,
+  [rprelu.name]: rpreluRule,
   [batchNormalize.name]: batchNormalizeGradient,
   [quantizeSign.name]: straightThrough,
   [quantizeTanh.name]: quantizeTanhStraightThrough,

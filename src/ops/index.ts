@@ -38,6 +38,7 @@ import {
   quantizeTanhGradient,
 } from './quantize/weights.js';
 import { conv2dFilterGradientRouted, conv2dLevels, routedBiasGradient } from './routed-conv2d/routed-conv2d.js';
+import { rprelu, rpreluGradient } from './rprelu/rprelu.js';
 import { runtimeOps } from './runtime.js';
 import { assign } from './selection/assign.js';
 import { codewordGradient, planGradient } from './selection/codeword-gradient.js';
@@ -66,6 +67,8 @@ const list: readonly AnyOp[] = [
   fill,
   activate,
   activateGradient,
+  rprelu,
+  rpreluGradient,
   batchStatistics,
   batchNormalize,
   updateRunningStatistics,

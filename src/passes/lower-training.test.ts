@@ -20,6 +20,7 @@ import {
   stridedShortcut,
 } from '../nn/layers/index.js';
 import type { NetworkDefinition } from '../nn/network.js';
+import { activationQuantizers } from '../nn/quantizers/index.js';
 import type { Layer } from '../nn/scope.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
 import type { Compute } from '../train/compute.js';
@@ -102,7 +103,16 @@ const branches = sequential(
 const networks = { plain, residuals, branches };
 const sides = { plain: 12, residuals: 8, branches: 7 };
 
-function networkOf(name: keyof typeof networks, bits: string, boundedActivation: 'clip' | 'cabs'): NetworkDefinition {
+/** A bounded activation with the quantizer of DoReFa-Net, or a quantizer that bounds its input itself. */
+type Kind = 'clip' | 'cabs' | 'approx-sign' | 'rsign';
+
+function networkOf(
+  name: keyof typeof networks,
+  bits: string,
+  kind: Kind,
+  shortcutActivation: 'none' | 'rprelu' = 'none',
+): NetworkDefinition {
+  const isBounded = kind === 'clip' || kind === 'cabs';
   return {
     layers: networks[name],
     input: { height: sides[name], width: sides[name], channels: 2 },
@@ -110,9 +120,10 @@ function networkOf(name: keyof typeof networks, bits: string, boundedActivation:
     step: 1 / 60,
     options: {
       bits: parseBits(bits),
-      bitsOf: name === 'branches' ? { own: parseBits('2-3-5') } : {},
+      bitsOf: name === 'branches' ? { own: parseBits(isBounded ? '2-3-5' : '2-1-5') } : {},
       floatLayers: ['conv0', 'fc'],
-      boundedActivation,
+      ...(isBounded ? { boundedActivation: kind } : { activationQuantizer: activationQuantizers[kind]! }),
+      shortcutActivation,
     },
   };
 }
@@ -135,9 +146,9 @@ function trainTwice(session: TrainingSession, side: number): number[] {
   });
 }
 
-const cases = [
+const cases: readonly [keyof typeof networks, string, Kind, ('none' | 'rprelu')?][] = [
   ...['1-2-4', '1-1-4', '1-2-8', '2-2-4', '8-8-8', '1-2-32', '1-32-4', '32-2-4', '32-32-32'].map(
-    (bits) => ['plain', bits, 'clip'] as const,
+    (bits): [keyof typeof networks, string, Kind] => ['plain', bits, 'clip'],
   ),
   ['plain', '1-2-4', 'cabs'],
   ['residuals', '1-2-4', 'clip'],
@@ -145,10 +156,15 @@ const cases = [
   ['residuals', '1-2-4', 'cabs'],
   ['branches', '1-2-4', 'clip'],
   ['branches', '2-2-8', 'cabs'],
-] as const;
+  ['plain', '1-1-4', 'approx-sign'],
+  ['plain', '1-1-8', 'rsign'],
+  ['residuals', '1-1-4', 'approx-sign', 'rprelu'],
+  ['residuals', '1-1-4', 'rsign', 'rprelu'],
+  ['branches', '1-1-4', 'rsign'],
+];
 
-describe.each(cases)('%s %s %s', (name, bits, kind) => {
-  const network = networkOf(name, bits, kind);
+describe.each(cases)('%s %s %s', (name, bits, kind, shortcut) => {
+  const network = networkOf(name, bits, kind, shortcut);
   const [lowBit, simulated] = [sessionOf(network, 'low-bit'), sessionOf(network, 'simulated')];
 
   test('losses and gradients are the same, but for the order of sums', () => {
@@ -189,6 +205,16 @@ test('with quantized operands no product of a quantized layer stays float, and n
     'max-abs-per-sample',
     'max-abs-per-sample',
   ]);
+});
+
+test.each(['approx-sign', 'rsign'] as const)('%s: the same products are low-bit', (kind) => {
+  const [session, bounded] = [kind, 'cabs' as const].map((each) =>
+    sessionOf(networkOf('plain', '1-1-4', each), 'low-bit'),
+  );
+  expect(session!.products).toEqual(bounded!.products);
+  // With the threshold as its bias the pass between two products leaves batch norm and maximum to themselves.
+  if (kind === 'approx-sign') expect(ops(session!)).toEqual(ops(bounded!));
+  else expect(ops(session!)).not.toContain('quantize-unit');
 });
 
 test('a network without bits is left as it is', () => {

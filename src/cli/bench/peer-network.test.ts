@@ -50,6 +50,20 @@ describe('networkOfGraph', () => {
   });
 });
 
+it('reads maxima of a residual stream, and shortcuts to more channels', () => {
+  const names = networkOf('vgg-small', '1-1-4').layers.map(describeLayer);
+  expect(names.slice(0, 8)).toEqual([
+    'conv1 (conv) of images',
+    'conv2/bn (batch-norm, relu) of conv1',
+    'conv2 (conv) of conv2/bn',
+    'conv2/sum (add) of conv1 and conv2',
+    'pool2 (max-pool) of conv2/sum',
+    'conv3/shortcut (stride-shortcut) of pool2',
+    'conv3/bn (batch-norm, relu) of pool2',
+    'conv3 (conv) of conv3/bn',
+  ]);
+});
+
 describe('shapes', () => {
   it('are sets or channels@pixels', () => {
     const shapes = parseConvShapes('resnet18,48@10');

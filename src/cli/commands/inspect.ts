@@ -122,7 +122,7 @@ function networkTitle({ preset, width, bits }: NetworkDescription): string {
   return `${preset}${width === undefined ? '' : ` ${width}`} ${bits}`;
 }
 
-/** The table for people; convolutions and dense layers with their batch norms and biases. */
+/** The table for people; convolutions and dense layers with the batch norms, biases and RPReLUs between them. */
 export function formatSummary({ layers, totals }: NetworkSummary): string {
   const bits = (layer: LayerSummary): string =>
     layer.macs === 0 ? '' : `${layer.weightBits}-${layer.activationBits}-${layer.gradientBits}`;

@@ -2,16 +2,18 @@
 import { add } from '../../ops/elementwise/elementwise.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import type { Layer } from '../scope.js';
+import { rprelu } from './rprelu.js';
 
 export function sequential(...layers: readonly Layer[]): Layer {
   return (scope, x) => layers.reduce((value, layer) => layer(scope, value), x);
 }
 
-/** body(x) + shortcut(x), both real. */
+/** body(x) + shortcut(x), both real; RPReLU of the sum (NAME/rprelu) in networks with that shortcut activation. */
 export function residual(name: string, options: { readonly body: Layer; readonly shortcut?: Layer }): Layer {
   return (scope, x) => {
     const direct = options.shortcut === undefined ? x : options.shortcut(scope, x);
-    return scope.graph.apply(add, name, [direct, options.body(scope, x)], {});
+    const sum = scope.graph.apply(add, name, [direct, options.body(scope, x)], {});
+    return scope.shortcutActivation === 'rprelu' ? rprelu(`${name}/rprelu`)(scope, sum) : sum;
   };
 }
 

@@ -5,4 +5,5 @@ export { preActivated, residual, sequential, stridedShortcut } from './combine.j
 export { type ConvOptions, conv, dense, flatten } from './conv.js';
 export { dropout } from './dropout.js';
 export { globalAverage, maxPool } from './pool.js';
+export { rprelu } from './rprelu.js';
 export type { Padding } from './window.js';

@@ -4,6 +4,7 @@ import { dorefaSvhn } from './dorefa-svhn.js';
 import type { Preset } from './preset.js';
 import { resnet18, resnet18Cifar } from './resnet18.js';
 import { resnet20 } from './resnet20.js';
+import { vggSmall } from './vgg-small.js';
 
 export type { Preset, TrainingDefaults } from './preset.js';
 
@@ -13,4 +14,5 @@ export const presets: Readonly<Record<string, Preset>> = {
   [resnet18.name]: resnet18,
   [resnet18Cifar.name]: resnet18Cifar,
   [resnet20.name]: resnet20,
+  [vggSmall.name]: vggSmall,
 };

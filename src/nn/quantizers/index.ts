@@ -2,6 +2,7 @@
 import { codebookWeights } from './codebook.js';
 import { dorefaActivations, dorefaGradients, dorefaWeights } from './dorefa.js';
 import type { Quantizer } from './quantizer.js';
+import { approxSign, rsign } from './rsign.js';
 
 export type { Quantizer } from './quantizer.js';
 
@@ -9,5 +10,9 @@ export const weightQuantizers: Readonly<Record<string, Quantizer>> = {
   dorefa: dorefaWeights,
   codebook: codebookWeights,
 };
-export const activationQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaActivations };
+export const activationQuantizers: Readonly<Record<string, Quantizer>> = {
+  dorefa: dorefaActivations,
+  [approxSign.name]: approxSign,
+  [rsign.name]: rsign,
+};
 export const gradientQuantizers: Readonly<Record<string, Quantizer>> = { dorefa: dorefaGradients };

@@ -6,5 +6,9 @@ import type { Scope } from '../scope.js';
 export interface Quantizer {
   readonly name: string;
   readonly description: string;
+  /** The only number of bits that it has. @default any */
+  readonly bits?: number;
+  /** Of activations: has a bounded function of its own and takes x without clip or cabs in front. @default false */
+  readonly isBounding?: boolean;
   quantize(scope: Scope, name: string, x: Value, bits: number): Value;
 }

@@ -3,6 +3,7 @@
  * cache, few rows are summed in float and those sums in double; chunks are merged in order.
  */
 #include "../conv2d/vector.h"
+#include "../elementwise/row-sums.h"
 #include "../elementwise/scaled.h"
 #include "deviation.h"
 #include "ops.h"
@@ -10,25 +11,6 @@
 
 namespace subbit::SUBBIT_ISA {
 namespace {
-
-/**
- * total[c] += the sum over rows start .. end - 1 of rowOf(row)(c), where rowOf gives a function of the channel. `sums` holds
- * `channels` floats.
- */
-template <class RowOf>
-inline void SumOverRows(int start, int end, int channels, float* __restrict sums, double* __restrict total, const RowOf& rowOf) {
-  for (int first = start; first < end; first += kRowsPerFloatSum) {
-    const int stop = first + kRowsPerFloatSum < end ? first + kRowsPerFloatSum : end;
-    for (int c = 0; c < channels; ++c) sums[c] = 0;
-    for (int row = first; row < stop; ++row) {
-      const auto term = rowOf(row);
-      for (int c = 0; c < channels; ++c) sums[c] += term(c);
-    }
-    for (int c = 0; c < channels; ++c) total[c] += sums[c];
-  }
-}
-
-inline int EndOfChunk(int chunk, int rows) { return rows - chunk * kRowsPerChunk < kRowsPerChunk ? rows : (chunk + 1) * kRowsPerChunk; }
 
 /** Mean and sum of squared deviations of a chunk, from the mean rounded to float. */
 template <class T>
@@ -196,14 +178,9 @@ void BatchNormGradientSums(const BatchNormGradientSumsParams& p, const BatchNorm
     });
   });
   for (int c = 0; c < channels; ++c) {
-    double product = 0;
-    double sum = 0;
-    for (int chunk = 0; chunk < chunks; ++chunk) {
-      product += products[static_cast<ptrdiff_t>(chunk) * channels + c];
-      sum += plain[static_cast<ptrdiff_t>(chunk) * channels + c];
-    }
+    const double product = SumOfChunks(products, chunks, channels, c);
     b.dGamma.f32()[c] = static_cast<float>(product * InverseDeviation(b.variance.f32()[c], p.epsilon));
-    b.dBeta.f32()[c] = static_cast<float>(sum);
+    b.dBeta.f32()[c] = static_cast<float>(SumOfChunks(plain, chunks, channels, c));
   }
 }
 

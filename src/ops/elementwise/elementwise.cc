@@ -1,5 +1,6 @@
 /** The small operations between the layers; see elementwise.ts. */
 #include "ops.h"
+#include "row-sums.h"
 #include "rows.h"
 
 namespace subbit::SUBBIT_ISA {
@@ -30,27 +31,18 @@ void AddBias(const AddBiasParams& p, const AddBiasBuffers& b, Pool& pool) {
 void SumRows(const SumRowsParams& p, const SumRowsBuffers& b, Pool& pool) {
   const int channels = p.channels;
   const int chunks = ChunksOf(p.rows);
+  const float* x = b.x.f32();
   double* partial = b.scratch.f64();
   pool.Run(chunks, [&](int chunk, int thread) {
-    float* __restrict sums = static_cast<float*>(pool.Scratch(thread, channels * sizeof(float)));
-    double* __restrict total = partial + static_cast<ptrdiff_t>(chunk) * channels;
+    float* sums = static_cast<float*>(pool.Scratch(thread, channels * sizeof(float)));
+    double* total = partial + static_cast<ptrdiff_t>(chunk) * channels;
     for (int c = 0; c < channels; ++c) total[c] = 0;
-    const int end = chunk + 1 < chunks ? (chunk + 1) * kRowsPerChunk : p.rows;
-    for (int start = chunk * kRowsPerChunk; start < end; start += kRowsPerFloatSum) {
-      const int stop = start + kRowsPerFloatSum < end ? start + kRowsPerFloatSum : end;
-      for (int c = 0; c < channels; ++c) sums[c] = 0;
-      for (int row = start; row < stop; ++row) {
-        const float* __restrict x = b.x.f32() + static_cast<ptrdiff_t>(row) * channels;
-        for (int c = 0; c < channels; ++c) sums[c] += x[c];
-      }
-      for (int c = 0; c < channels; ++c) total[c] += sums[c];
-    }
+    SumOverRows(chunk * kRowsPerChunk, EndOfChunk(chunk, p.rows), channels, sums, total, [=](int row) {
+      const float* in = x + static_cast<ptrdiff_t>(row) * channels;
+      return [=](int c) { return in[c]; };
+    });
   });
-  for (int c = 0; c < channels; ++c) {
-    double total = 0;
-    for (int chunk = 0; chunk < chunks; ++chunk) total += partial[static_cast<ptrdiff_t>(chunk) * channels + c];
-    b.sum.f32()[c] = static_cast<float>(total);
-  }
+  for (int c = 0; c < channels; ++c) b.sum.f32()[c] = static_cast<float>(SumOfChunks(partial, chunks, channels, c));
 }
 
 void Fill(const FillParams& p, const FillBuffers& b, Pool& pool) {

@@ -102,6 +102,16 @@ const settings: Readonly<Record<string, Setting>> = {
     },
     normalization: 'bias',
   },
+  'the approximate sign': {
+    ...{ shape: [3, 7, 5, 33], kind: 'approx-sign', bits: 1, gradientBits: 4, x: shorts },
+    dy: { dtype: 'i16', scales: 'per sample' },
+    normalization: 'statistics',
+  },
+  'the approximate sign of 2x2 windows with a bias': {
+    ...{ shape: [2, 6, 9, 17], pool: square(2, 2, 0, 3, 4), kind: 'approx-sign', bits: 1, gradientBits: 8, x: floats },
+    dy: { dtype: 'i32', scales: 'one' },
+    normalization: 'bias',
+  },
   nothing: {
     ...{ shape: [3, 5, 7, 16], kind: 'relu', bits: 2, gradientBits: 6, x: shorts, dy: floats },
     normalization: 'nothing',

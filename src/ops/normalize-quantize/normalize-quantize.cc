@@ -6,10 +6,16 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** Activation and quantizer of a run. The quantizer clamps to 0 .. 1, so that relu and clip have nothing left to do. */
-template <bool kIsAbsolute>
+/** What a kind has to do when the quantizer after it clamps to 0 .. 1: nothing for relu and clip. */
+template <ActivationKind kKind>
+inline float BeforeClamp(float z) {
+  return kKind == kCabs ? Absolute(z) : kKind == kApproxSign ? Activated<kKind>(z) : z;
+}
+
+/** Activation and quantizer of a run. */
+template <ActivationKind kKind>
 inline void QuantizeElements(const float* __restrict z, int count, float max, uint8_t* __restrict levels) {
-  for (int i = 0; i < count; ++i) levels[i] = RoundToLevel((kIsAbsolute ? Absolute(z[i]) : z[i]) * max, max);
+  for (int i = 0; i < count; ++i) levels[i] = RoundToLevel(BeforeClamp<kKind>(z[i]) * max, max);
 }
 
 }  // namespace
@@ -28,11 +34,7 @@ void NormalizeQuantize(const NormalizeQuantizeParams& p, const NormalizeQuantize
       if (w.isPooled) Maximum<kMaximum>(w, band, s);
       const float* z = w.isPooled ? s.best : s.z;
       uint8_t* levels = b.levels.u8() + static_cast<ptrdiff_t>(task.sample) * w.outElements() + band.outFirst;
-      if (p.kind == kCabs) {
-        QuantizeElements<true>(z, band.outCount, max, levels);
-      } else {
-        QuantizeElements<false>(z, band.outCount, max, levels);
-      }
+      WithActivation(p.kind, [&](auto kind) { QuantizeElements<kind.value>(z, band.outCount, max, levels); });
     }
   });
 }
