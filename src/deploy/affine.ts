@@ -14,8 +14,8 @@ export interface Affine {
 /** Undefined when the chain has anything else in it. */
 export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedArray): Affine | undefined {
   const { type } = pending.integer;
-  const factor = stepOf(type) * (pending.scale?.data[0] ?? 1);
-  let slope = Array.from({ length: channelsOf(type.shape) }, () => factor);
+  const scales = pending.scale?.data ?? [1];
+  let slope = Array.from({ length: channelsOf(type.shape) }, (_, c) => stepOf(type) * scales[c % scales.length]!);
   let intercept = slope.map(() => 0);
   for (const node of pending.chain) {
     if (node.op.name === addBias.name) {
