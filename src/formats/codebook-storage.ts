@@ -36,9 +36,10 @@ export interface CodebookStorage {
   readonly filters: ReadonlyMap<string, IndexTensor>;
 }
 
-/** About what the header and the graph say of a codebook and of a filter that has indices. */
-const codebookTextBytes = 90;
-const filterTextBytes = 40;
+/** About what the header and the graph say of a codebook, of a filter that has indices, and of coded ones. */
+const codebookTextBytes = 75;
+const indexTextBytes = 16;
+const codedTextBytes = 21;
 
 type Constants = Readonly<Record<string, NetworkConstant>>;
 
@@ -52,7 +53,7 @@ export function planCodebooks(constants: Constants, form: FilterForm = 'smallest
     for (const name of names) {
       const { data } = constants[name]!;
       const { bytes, isCoded } = indexBytes(data, codebook, form === 'smallest');
-      const gain = packedBytes(data.length, 1) - bytes.length - filterTextBytes;
+      const gain = packedBytes(data.length, 1) - bytes.length - indexTextBytes - (isCoded ? codedTextBytes : 0);
       if (gain <= 0) continue;
       chosen.push([name, bytes, isCoded]);
       saved += gain;
@@ -96,7 +97,7 @@ function indexBytes(
   const indices = Uint16Array.from({ length: count }, (_, i) => positions.get(codewordAt(levels, count, i))!);
   const packed = packBits(indices, indexBits(codebook.length));
   const coded = mayCode ? encodeIndices(indices, codebook.length) : packed;
-  const isCoded = coded.length < packed.length && coded.length >= leastCodedBytes(count);
+  const isCoded = coded.length + codedTextBytes < packed.length && coded.length >= leastCodedBytes(count);
   return { bytes: isCoded ? coded : packed, isCoded };
 }
 
