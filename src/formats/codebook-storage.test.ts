@@ -94,6 +94,18 @@ describe('a codebook', () => {
     expect(planCodebooks({ all: filterOf(firstIds(numCodewords)) }).codebooks).toEqual([]);
   });
 
+  test('of all codewords serves filters of more than half of them', () => {
+    const skewed = (seed: number): NetworkConstant => {
+      const { type, data } = filterOf(firstIds(300, 20 * seed), 4096);
+      const draw = zipf(300, 1, new Philox(seed, 'skewed'));
+      for (let i = 300; i < 4096; i++) writeCodeword(data, 4096, i, 20 * seed + draw());
+      return { type, data };
+    };
+    const { codebooks, filters } = planCodebooks({ a: skewed(1), b: skewed(3) });
+    expect(codebooks).toEqual([firstIds(numCodewords)]);
+    for (const { data } of filters.values()) expect(data.length).toBeLessThan(0.95 * ((9 * 4096) / 8));
+  });
+
   test('is only for binary 3x3 filters', () => {
     const { data } = filterOf(firstIds(4));
     const type = quantized([3, 3, 1, 2048], { kind: 'levels', max: 1, step: 1 });

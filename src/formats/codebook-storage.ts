@@ -4,7 +4,8 @@
  *
  * The writer finds a codebook for each filter tensor, one for several where their codewords are the same or some of the same,
  * and takes the form that makes the file smallest. The codewords are those that occur: what a training chose and did not use needs
- * no index.
+ * no index. Filters of more than half of all codewords, whose indices have nine bits anyhow, share the codebook of all: coding them
+ * still takes a tenth off a trained network.
  */
 import {
   codewordAt,
@@ -12,6 +13,7 @@ import {
   distinctCodewords,
   indexBits,
   isBinary3x3,
+  numCodewords,
   writeCodeword,
 } from '../ops/codewords.js';
 import { packBits, packedBytes, unpackBits } from './bit-packing.js';
@@ -40,6 +42,8 @@ export interface CodebookStorage {
 const codebookTextBytes = 75;
 const indexTextBytes = 16;
 const codedTextBytes = 21;
+
+const allCodewords: readonly number[] = Array.from({ length: numCodewords }, (_, id) => id);
 
 type Constants = Readonly<Record<string, NetworkConstant>>;
 
@@ -73,7 +77,8 @@ function sharedCodebooks(constants: Constants): Map<readonly number[], string[]>
   const own = Object.entries(constants).flatMap(([name, { type, data }]) => {
     if (!isBinary3x3(type)) return [];
     const ids = [...distinctCodewords(data, data.length / codewordTaps)].sort((a, b) => a - b);
-    return ids.length > 1 ? [{ name, ids }] : [];
+    if (ids.length === 1) return [];
+    return [{ name, ids: indexBits(ids.length) === codewordTaps ? allCodewords : ids }];
   });
   const found = new Map<readonly number[], string[]>();
   for (const { name, ids } of own.sort((a, b) => b.ids.length - a.ids.length)) {
