@@ -1,6 +1,6 @@
 /**
- * Numbers of a few bits (levels, codewords, indices) in a row of bits: element i takes bits i * bits .. (i + 1) * bits - 1, its lowest bit first; bit t of the
- * row is bit t % 8 (from the lowest) of byte floor(t / 8). What is left of the last byte is 0.
+ * Numbers of a few bits (levels, codewords, indices) in a row of bits: element i takes bits i * bits .. (i + 1) * bits - 1, its
+ * lowest bit first; bit t of the row is bit t % 8 (from the lowest) of byte floor(t / 8). What is left of the last byte is 0.
  */
 import type { Encoding } from '../core/tensor.js';
 

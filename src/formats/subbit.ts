@@ -180,8 +180,9 @@ export interface DecodedFile extends DecodedNetwork {
 }
 
 /**
- * The network of a file. Takes memory of the order of `bytes` (levels are unpacked to one byte each, 72 of a coded bit at most). Throws a FormatError for
- * what is damaged or no `.subbit` file, and a plain SubbitError for a file of a newer subbit. `fileName` is for messages.
+ * The network of a file. Takes memory of the order of `bytes` (levels are unpacked to one byte each, nine of an index, which has a
+ * bit at least). Throws a FormatError for what is damaged or no `.subbit` file, and a plain SubbitError for a file of a newer subbit.
+ * `fileName` is for messages.
  */
 export function decodeSubbit(bytes: Uint8Array, fileName: string, limits: NetworkLimits = defaultLimits): DecodedFile {
   const { tensors, metadata } = decodeSafetensors(bytes, fileName);
