@@ -1,10 +1,12 @@
 /**
- * A small deployed network with every operation that a `.subbit` file may have, random weights, and shapes that fit no vector: a
- * stem, a residual block with a shortcut, a grouped convolution, a two-sided threshold, wide weights, a dense layer.
+ * Two small deployed networks. One has every operation that a `.subbit` file may have, random weights, and shapes that fit no vector: a
+ * stem, a residual block with a shortcut, a grouped convolution, a two-sided threshold, wide weights, a dense layer. The other's
+ * filters have few codewords, some with signs, so that its file has codebooks, packed and coded indices.
  */
 import { Graph, type Value } from '../src/core/graph.js';
 import { arrayOf, integer, quantized, sizeOf, type TensorType } from '../src/core/tensor.js';
 import { type DeployedNetwork, fromGraph } from '../src/formats/subbit.js';
+import { writeCodeword } from '../src/ops/codewords.js';
 import { reshape } from '../src/ops/elementwise/elementwise.js';
 import { integerAdd } from '../src/ops/integer/integer-add.js';
 import { integerMaxPool, sumPool } from '../src/ops/integer/integer-pool.js';
@@ -92,4 +94,58 @@ export function exampleNetwork(seed = 1): DeployedNetwork {
   const logits = graph.apply(integerConv2d, 'fc', [flat, fc], { ...plain, outHeight: 1, outWidth: 1 });
   graph.output('logits', logits);
   return fromGraph(graph, { classes: exampleClasses, origin: { preset: 'example', bits: '1-2-32' } });
+}
+
+/**
+ * Three binary 3x3 convolutions: of 6 codewords, some much more frequent, with signs; of 5 of these; and of 16 others, all alike.
+ */
+export function codebookNetwork(seed = 1): DeployedNetwork {
+  const graph = new Graph();
+  const random = new Philox(seed, 'codebook network');
+  const bipolar = (shape: readonly number[]): TensorType => quantized(shape, { kind: 'bipolar', max: 1, step: 1 });
+  const filter = (name: string, shape: readonly [number, number, number, number], draw: () => number): Value => {
+    const data = new Uint8Array(sizeOf(shape));
+    const filters = shape[2] * shape[3];
+    for (let i = 0; i < filters; i++) writeCodeword(data, filters, i, draw());
+    return graph.constant(`${name}/filter`, bipolar(shape), data);
+  };
+  const thresholds = (name: string, channels: number, spread: number): Value => {
+    const up = Int32Array.from({ length: 3 * channels }, (_, i) => (Math.floor(i / channels) - 1) * spread + (i % 7));
+    return graph.constant(`${name}/up`, integer([3, channels], spread + 7), up);
+  };
+  const skewed = [16, 500, 3, 77, 444, 261];
+  const rare = (count: number) => () => skewed[Math.min(count - 1, Math.floor(-1.2 * Math.log(random.next())))]!;
+  const geometry = { ...same, outHeight: 5, outWidth: 4 };
+
+  const images = graph.input(
+    'images',
+    quantized([1, 5, 4, 3], { kind: 'levels', max: 255, step: 1, zeroPoints: [128] }),
+  );
+  const stem = graph.constant(
+    'stem/filter',
+    bipolar([3, 3, 3, 40]),
+    Uint8Array.from({ length: 1080 }, () => random.nextInt(2)),
+  );
+  let value = graph.apply(integerConv2d, 'stem', [images, stem], geometry);
+  value = graph.apply(threshold, 'stem/levels', [value, thresholds('stem', 40, 300)], {});
+  const signs = graph.constant(
+    'few/signs',
+    bipolar([48]),
+    Uint8Array.from({ length: 48 }, () => random.nextInt(2)),
+  );
+  value = graph.apply(integerConv2d, 'few', [value, filter('few', [3, 3, 40, 48], rare(6)), signs], geometry);
+  value = graph.apply(threshold, 'few/levels', [value, thresholds('few', 48, 30)], {});
+  value = graph.apply(integerConv2d, 'fewer', [value, filter('fewer', [3, 3, 48, 40], rare(5))], geometry);
+  value = graph.apply(threshold, 'fewer/levels', [value, thresholds('fewer', 40, 30)], {});
+  const alike = () => 31 * random.nextInt(16);
+  value = graph.apply(integerConv2d, 'alike', [value, filter('alike', [3, 3, 40, 32], alike)], geometry);
+  value = graph.apply(threshold, 'alike/levels', [value, thresholds('alike', 32, 30)], {});
+  value = graph.apply(sumPool, 'pool', [value], {});
+  const fc = graph.constant(
+    'fc/filter',
+    integer([1, 1, 32, 5], 300, { dtype: 'i16' }),
+    Int16Array.from({ length: 160 }, () => random.nextInt(601) - 300),
+  );
+  graph.output('logits', graph.apply(integerConv2d, 'fc', [value, fc], { ...plain, outHeight: 1, outWidth: 1 }));
+  return fromGraph(graph, { classes: exampleClasses, origin: { preset: 'codebooks', bits: '1-2-32' } });
 }

@@ -1,10 +1,18 @@
 /**
  * The table of a deployed network: layers with their bits, bytes and multiply-accumulates, and the encoding of every edge.
- * Bytes are those of the file. All products are of integers, so there are no float multiply-accumulates.
+ * Bytes are those of the file; a codebook counts for the first layer that uses it. All products are of integers, so there are no
+ * float multiply-accumulates.
  */
 import { type Encoding, sizeOf, type TensorType } from '../core/tensor.js';
-import { packedBits, packedBytes } from '../formats/bit-packing.js';
-import { type DecodedNetwork, type NetworkNode, predictBytes } from '../formats/subbit.js';
+import {
+  bytesOfCodebook,
+  bytesOfConstant,
+  bytesOfTable,
+  type DecodedFile,
+  type NetworkNode,
+} from '../formats/subbit.js';
+import { codewordCosts } from '../nn/sub-bit-accounting.js';
+import { totalsOfCodewords } from '../nn/summary.js';
 
 export interface DeployedLayer {
   readonly name: string;
@@ -20,6 +28,12 @@ export interface DeployedLayer {
   /** Per image. */
   readonly macs: number;
   readonly bitOps: number;
+  /** Of filters that stand in the file as indices into a codebook: its codewords, */
+  readonly codewords?: number;
+  /** the bits of the indices alone at ceil(log2 codewords) each, however they are stored, */
+  readonly indexBits?: number;
+  /** and the bit operations where output channels share the responses to codewords. */
+  readonly sharedBitOps?: number;
 }
 
 /** What lies between two nodes. */
@@ -39,6 +53,9 @@ export interface DeployedSummary {
     readonly parameters: number;
     readonly macs: number;
     readonly bitOps: number;
+    /** The bits of all indices, and bit operations with shared responses where there are any; absent without codebooks. */
+    readonly indexBits?: number;
+    readonly sharedBitOps?: number;
     readonly floatMacs: 0;
     readonly bitsPerWeight: number;
     /** Bytes of the filters. */
@@ -54,9 +71,12 @@ export interface DeployedSummary {
 const convolution = 'integer-conv2d';
 const floatBytes = 4;
 
-export function summarizeDeployed(decoded: DecodedNetwork, fileBytes: number): DeployedSummary {
-  const { network, types, macs } = decoded;
-  const layers = network.nodes.map((node) => layerOf(node, decoded)).filter(({ parameters }) => parameters > 0);
+export function summarizeDeployed(decoded: DecodedFile, fileBytes: number): DeployedSummary {
+  const { network, types, macs, table } = decoded;
+  const counted = new Set<number>();
+  const layers = network.nodes
+    .map((node) => layerOf(node, decoded, counted))
+    .filter(({ parameters }) => parameters > 0);
   const filters = layers.filter((layer) => layer.macs > 0);
   const total = (of: (layer: DeployedLayer) => number, from = layers): number =>
     from.reduce((sum, layer) => sum + of(layer), 0);
@@ -74,44 +94,56 @@ export function summarizeDeployed(decoded: DecodedNetwork, fileBytes: number): D
       parameters: total(({ parameters }) => parameters),
       macs,
       bitOps: total(({ bitOps }) => bitOps),
+      ...totalsOfCodewords(layers),
       floatMacs: 0,
       bitsPerWeight: (weightBytes * 8) / weights,
       weightBytes,
-      predictedBytes: predictBytes(network),
+      predictedBytes: bytesOfTable(table),
       fileBytes,
       float32Bytes: floatBytes * (weights + 2 * channels.reduce((sum, count) => sum + count, 0)),
     },
   };
 }
 
-function layerOf(node: NetworkNode, { network, types }: DecodedNetwork): DeployedLayer {
-  const constants = node.inputs.flatMap((name) => network.constants[name]?.type ?? []);
-  const parameters = constants.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const weightBytes = constants.reduce((sum, type) => sum + bytesInFile(type), 0);
+/** `counted`: the codebooks that earlier layers have. */
+function layerOf(node: NetworkNode, { types, table }: DecodedFile, counted: Set<number>): DeployedLayer {
+  const constants = node.inputs.flatMap((name) => table.constants[name] ?? []);
+  const bytes = constants.reduce((sum, constant) => sum + bytesOfConstant(constant, table), 0);
   const outputShape = types.get(node.name)!.shape.slice(1);
-  const base = { name: node.name, outputShape, parameters, weightBytes };
+  const base = { name: node.name, outputShape };
   if (node.op !== convolution) {
-    return { ...base, op: node.op, weightBits: 32, activationBits: 32, macs: 0, bitOps: 0 };
+    const parameters = constants.reduce((sum, { type }) => sum + sizeOf(type.shape), 0);
+    const bits = { weightBits: 32, activationBits: 32 };
+    return { ...base, op: node.op, parameters, weightBytes: bytes, ...bits, macs: 0, bitOps: 0 };
   }
   const input = types.get(node.inputs[0]!)!;
-  const [outHeight, outWidth] = outputShape as [number, number];
+  const [outHeight, outWidth, outChannels] = outputShape as [number, number, number];
+  const { type: filter, stored } = constants[0]!;
+  const parameters = sizeOf(filter.shape);
   const macs = outHeight * outWidth * parameters;
   const isDense = input.shape[1] === 1 && input.shape[2] === 1;
-  const weightBits = bitsOf(constants[0]!);
+  const weightBits = bitsOf(filter);
   const activationBits = bitsOf(input);
+  const codewords = stored && table.codebooks[stored.codebook]!;
+  const geometry = { inChannels: input.shape[3]!, outChannels, groups: Number(node.attributes.groups) };
+  const costs = codewords && codewordCosts({ ...geometry, outPixels: outHeight * outWidth }, codewords);
+  const hasCodebook = stored !== undefined && !counted.has(stored.codebook);
+  if (hasCodebook) counted.add(stored.codebook);
   return {
     ...base,
+    parameters,
+    weightBytes: bytes + (hasCodebook ? bytesOfCodebook(codewords!) : 0),
     op: isDense ? 'dense' : 'conv2d',
     weightBits,
     activationBits,
     macs,
     bitOps: macs * weightBits * activationBits,
+    ...(costs && {
+      codewords: costs.codewords,
+      indexBits: costs.indexBits,
+      sharedBitOps: costs.sharedOps * activationBits,
+    }),
   };
-}
-
-function bytesInFile({ dtype, shape, encoding }: TensorType): number {
-  if (dtype === 'u8') return packedBytes(sizeOf(shape), packedBits(encoding!));
-  return sizeOf(shape) * (dtype === 'i16' ? 2 : 4);
 }
 
 /** Bits that tell the levels apart; of signed integers, those of two's complement. */

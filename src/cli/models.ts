@@ -1,6 +1,6 @@
 /** Reading `.subbit` files for commands. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { type DecodedNetwork, decodeSubbit } from '../formats/subbit.js';
+import { type DecodedFile, decodeSubbit } from '../formats/subbit.js';
 import { UsageError } from '../util/errors.js';
 
 /** Whether an argument that may be a run or a model is a model. */
@@ -9,7 +9,7 @@ export function isModelFile(path: string): boolean {
 }
 
 /** The network of a file, checked. Throws a UsageError where there is none, a FormatError for what is no model. */
-export function readModel(path: string): DecodedNetwork {
+export function readModel(path: string): DecodedFile {
   if (!existsSync(path)) throw new UsageError(`there is no model '${path}'`);
   if (statSync(path).isDirectory()) {
     throw new UsageError(

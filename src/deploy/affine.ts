@@ -8,7 +8,7 @@ import type { Tensor } from './run-op.js';
 /** A real value as integers of the new graph and what is still to be done to them. */
 export interface Pending {
   readonly integer: Value;
-  /** Multiplies the integer's step; one number. */
+  /** Multiplies the integer's step: one number, or one per channel. Not negative. */
   readonly scale: Tensor | undefined;
   /** Nodes of the old graph, in order. */
   readonly chain: readonly Node[];
@@ -23,8 +23,8 @@ export interface Affine {
 /** Undefined when the chain has anything else in it. */
 export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedArray): Affine | undefined {
   const { type } = pending.integer;
-  const factor = stepOf(type) * (pending.scale?.data[0] ?? 1);
-  let slope = Array.from({ length: channelsOf(type.shape) }, () => factor);
+  const scales = pending.scale?.data ?? [1];
+  let slope = Array.from({ length: channelsOf(type.shape) }, (_, c) => stepOf(type) * scales[c % scales.length]!);
   let intercept = slope.map(() => 0);
   for (const node of pending.chain) {
     if (node.op.name === addBias.name) {

@@ -24,13 +24,17 @@ import {
   stridedShortcut,
 } from '../nn/layers/index.js';
 import { buildGraph, defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
+import { type Quantizer, weightQuantizers } from '../nn/quantizers/index.js';
 import { approxSign, rsign } from '../nn/quantizers/rsign.js';
-import type { Layer } from '../nn/scope.js';
+import type { Layer, Scope } from '../nn/scope.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { distinctCodewords, isBinary3x3 } from '../ops/codewords.js';
 import { addBias } from '../ops/elementwise/elementwise.js';
 import { levelOf } from '../ops/integer/threshold.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { meanAbs, quantizeSign } from '../ops/quantize/weights.js';
+import { groupFilters } from '../ops/selection/group-filters.js';
 import { selectKernels } from '../passes/select-kernels.js';
 import { Philox } from '../util/philox.js';
 import { lowerNetwork } from './lower.js';
@@ -178,6 +182,36 @@ const block = (name: string, channels: number, stride: number): Layer => {
 };
 
 const pools = [maxPool('pool', { size: 2 })];
+
+/** The network with other filters of 1 bit. */
+const withFilters = (network: NetworkDefinition, weightQuantizer: Quantizer): NetworkDefinition => ({
+  ...network,
+  options: { ...network.options, weightQuantizer },
+});
+
+/** Filters of 7 codewords. */
+const grouped: Quantizer = {
+  name: 'grouped',
+  description: '3x3 filters to the nearest codeword of a sub-codebook, others to their signs',
+  quantize({ graph }, name, filter, bits) {
+    if (filter.type.shape[0] !== 3) return weightQuantizers.dorefa!.quantize({ graph } as Scope, name, filter, bits);
+    const initialize = (data: TypedArray): void => data.set([7, 56, 448, 73, 146, 292, 365]);
+    const ids = graph.variable(`${name}/ids`, { dtype: 'i32', shape: [7] }, { role: 'state', initialize });
+    const scale = graph.apply(meanAbs, `${name}/scale`, [filter], {});
+    return graph.apply(groupFilters, `${name}/levels`, [filter, ids], {}, scale);
+  },
+};
+
+/** Signs with a scale per output channel. */
+const scaled: Quantizer = {
+  name: 'scaled',
+  description: 'sign(W) with a scale per output channel',
+  quantize(scope, name, filter) {
+    const positive = (data: TypedArray, random: Philox): void => data.set(data.map(() => 0.02 + 0.3 * random.next()));
+    const scale = scope.parameter(`${name}/scale`, [filter.type.shape[3]!], positive);
+    return scope.graph.apply(quantizeSign, `${name}/sign`, [filter], {}, scale);
+  },
+};
 const cases: Readonly<Record<string, NetworkDefinition>> = {
   plain: networkOf(basic([]), '1-2-32'),
   'max-pool before the activation': networkOf(basic(pools), '2-3-32'),
@@ -275,11 +309,40 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
   ),
 };
 
+const scaledCases: Readonly<Record<string, NetworkDefinition>> = Object.fromEntries(
+  ['plain', 'max-pool before the activation', 'max-pool before min(1, |x|)', 'residual', 'two groups'].map((name) => [
+    `${name}, a scale per output channel`,
+    withFilters(cases[name]!, scaled),
+  ]),
+);
+const flatLogits = networkOf(
+  sequential(
+    conv('first', { channels: 8, bias: true }),
+    activation('a'),
+    conv('a', { channels: 6 }),
+    maxPool('pool', { size: 9, stride: 9, padding: 4 }),
+    flatten(),
+    batchNorm('bn'),
+    activation('last'),
+    dense('last', { outputs: 5, bias: true }),
+  ),
+  '1-2-32',
+);
+const allCases: Readonly<Record<string, NetworkDefinition>> = {
+  ...cases,
+  ...scaledCases,
+  'a last layer with a scale per class': {
+    ...withFilters(flatLogits, scaled),
+    options: { ...flatLogits.options, weightQuantizer: scaled, floatLayers: ['first'] },
+  },
+  'grouped filters': withFilters(cases.residual!, grouped),
+};
+
 /** Every family wherever it fits; the choice for an instruction set is one of these. */
-const kernels = ['planes', 'tables', 'dot'] as const;
+const kernels = ['planes', 'tables', 'dot', 'codebook'] as const;
 
 describe('a deployed network', () => {
-  test.each(Object.entries(cases))('%s: lowered exactly, rounded closely', (_, network) => {
+  test.each(Object.entries(allCases))('%s: lowered exactly, rounded closely', (_, network) => {
     const { graph } = buildGraph(network, { batch: 1, training: false, seed: 3 });
     const contents = randomContents(graph, 5);
     const rounded = roundNetwork(graph, contents);
@@ -312,6 +375,34 @@ describe('a deployed network', () => {
     }
     // Levels that rounding turned over cost some; these networks are not trained, so a few do.
     expect(Math.sqrt(error / power)).toBeLessThan(0.02);
+  });
+
+  test('filters of few codewords keep them when channels are turned; others are turned', () => {
+    const turned = (network: NetworkDefinition): Record<string, [boolean, number]> => {
+      const { graph } = buildGraph(network, { batch: 1, training: false, seed: 3 });
+      const lowered = lowerNetwork(roundNetwork(graph, randomContents(graph, 5)).graph);
+      const convolutions = lowered.nodes.filter(({ inputs }) => inputs[1] && isBinary3x3(inputs[1].type));
+      return Object.fromEntries(
+        convolutions.map(({ name, inputs: [, filter, signs] }) => {
+          const levels = lowered.constants.get(filter!)!;
+          return [name, [signs !== undefined, distinctCodewords(levels, levels.length / 9).size]];
+        }),
+      );
+    };
+    const { 'b1/conv1': few, 'b1/conv2': untouched } = turned(allCases['grouped filters']!);
+    expect(few).toEqual([true, 7]);
+    // Into a residual stream, where nothing needs to rise.
+    expect(untouched).toEqual([false, 7]);
+    expect(turned(cases.residual!)['b1/conv1']![0]).toBe(false);
+  });
+
+  test('a negative scale is named', () => {
+    const { graph } = buildGraph(scaledCases['plain, a scale per output channel']!, {
+      ...{ batch: 1, training: false, seed: 3 },
+    });
+    const contents = randomContents(graph, 5);
+    contents.get('a/weights/scale')![2] = -0.5;
+    expect(() => roundNetwork(graph, contents)).toThrow('a: a filter with a negative scale cannot be deployed');
   });
 
   test('what cannot be deployed is named', () => {

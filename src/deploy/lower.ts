@@ -8,18 +8,20 @@
  * rounding and ties cannot make the two disagree.
  *
  * - A channel whose function falls (negative gamma) has its filter's sign turned where the filter serves nothing else, so that
- *   one comparison per threshold remains; elsewhere its thresholds count downwards.
+ *   one comparison per threshold remains; elsewhere its thresholds count downwards. A filter of few codewords keeps them: its
+ *   turned channels are told by signs beside it, where a codebook of its patterns is worth while and turning would add any.
  * - A max-pool stays behind the thresholds, on levels, when what follows it does not fall: quantization is monotone
  *   (eq. 15). Otherwise (min(1, |x|) follows) it goes before them, on accumulators that rise with the real number.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
-import { integer } from '../core/tensor.js';
+import { integer, quantized, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { codewordTaps, distinctCodewords, indexBits, isBinary3x3 } from '../ops/codewords.js';
 import { integerMaxPool } from '../ops/integer/integer-pool.js';
 import { rescale } from '../ops/integer/rescale.js';
 import { threshold } from '../ops/integer/threshold.js';
-import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
+import { integerConv2d, withSigns } from '../ops/integer-conv2d/integer-conv2d.js';
 import { maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
 import { SubbitError } from '../util/errors.js';
@@ -67,10 +69,11 @@ class Lowering {
 
   #copy(node: Node): void {
     const turned = this.#turned.get(node);
-    // The turned filter alone: the one that it replaces would be a second constant of the same name.
-    const inputs = node.inputs.map(
-      (value, slot) => value && (turned && slot === 1 ? this.#turnFilter(value, turned) : this.#valueOf(value)),
+    // Without the filter that turns: the one that replaces it has its name.
+    const inputs = node.inputs.map((value, slot) =>
+      turned !== undefined && slot === 1 ? undefined : value && this.#valueOf(value),
     );
+    if (turned !== undefined) inputs.splice(1, 2, ...this.#turnFilter(node.name, node.inputs[1]!, turned));
     this.#values.set(node.outputs[0]!, this.lowered.apply(node.op, node.name, inputs, node.attributes as never));
   }
 
@@ -147,16 +150,16 @@ class Lowering {
     return this.lowered.apply(integerMaxPool, pool.name, [value], pool.attributes);
   }
 
-  /** The same filter with the sign of some output channels changed. */
-  #turnFilter(filter: Value, turned: readonly boolean[]): Value {
-    const { encoding, shape } = filter.type;
-    const data = this.#graph.constants.get(filter)!.slice();
-    const numOut = shape[3]!;
-    for (let i = 0; i < data.length; i++) {
-      if (!turned[i % numOut]) continue;
-      data[i] = encoding!.kind === 'bipolar' ? encoding!.max - data[i]! : -data[i]!;
+  /** The filter with the sign of some output channels changed, or as it is and the signs. */
+  #turnFilter(layer: string, filter: Value, turned: readonly boolean[]): Value[] {
+    const data = this.#graph.constants.get(filter)!;
+    const signs = Uint8Array.from(turned, (isTurned) => (isTurned ? 0 : 1));
+    const signed = withSigns(data, filter.type, signs);
+    if (!isBinary3x3(filter.type) || !keepsCodewords(data, signed)) {
+      return [this.lowered.constant(filter.name, filter.type, signed)];
     }
-    return this.lowered.constant(filter.name, filter.type, data);
+    const signsType = quantized([signs.length], { kind: 'bipolar', max: 1, step: 1 });
+    return [this.#valueOf(filter), this.lowered.constant(`${layer}/signs`, signsType, signs)];
   }
 
   #negate(name: string, value: Value, turned: readonly boolean[], bound: number): Value {
@@ -172,6 +175,16 @@ class Lowering {
     ];
     return this.lowered.apply(rescale, name, [value, ...constants], { low: -bound, high: bound });
   }
+}
+
+/** Whether a binary 3x3 filter is one for a codebook, and one for a larger codebook when it is turned. */
+function keepsCodewords(filter: TypedArray, turned: TypedArray): boolean {
+  const filters = filter.length / codewordTaps;
+  const { size } = distinctCodewords(filter, filters);
+  return (
+    codewordTaps * size + filters * indexBits(size) < codewordTaps * filters &&
+    distinctCodewords(turned, filters).size > size
+  );
 }
 
 interface Chain {

@@ -33,6 +33,7 @@ import { SubbitError } from '../util/errors.js';
 import { type Affine, affineOf, type Pending, rangeOf } from './affine.js';
 import { roundFilter } from './round-filter.js';
 import { runOp, type Tensor } from './run-op.js';
+import { movedScale, multiplied } from './scales.js';
 import { rpreluError, rpreluParts } from './stream-rprelu.js';
 
 /** What was rounded, for people. */
@@ -180,9 +181,10 @@ class Rounder {
     const pending = this.#pendingOf(node.inputs[0]!);
     if (pending.chain.length > 0) return this.#append(pending, node);
     const moved = this.#move(node, pending.integer);
+    const scale = pending.scale && movedScale(pending.scale, node, pending.integer.type);
     const bound = this.#streams.get(pending.integer);
     if (bound !== undefined) this.#streams.set(moved, bound);
-    return { ...pending, integer: moved };
+    return { ...pending, integer: moved, scale };
   }
 
   #convolve(node: Node): Pending {
@@ -190,8 +192,8 @@ class Rounder {
     if (xScale !== undefined)
       throw new SubbitError(`${node.name}: an input with a scale of its own cannot be deployed`);
     const scale = filterScale && this.#constants.get(filterScale)!;
-    if (scale && scale.data.length > 1)
-      throw new SubbitError(`${node.name}: filters with a scale per output channel cannot be deployed yet`);
+    if (scale?.data.some((each) => !(each >= 0)))
+      throw new SubbitError(`${node.name}: a filter with a negative scale cannot be deployed`);
     const weights = this.#constants.get(filter!);
     if (weights === undefined)
       throw new SubbitError(`${node.name}: a filter that is computed from the image cannot be deployed`);
@@ -242,7 +244,7 @@ class Rounder {
       dequantize,
       `${name}/real`,
       [pending.integer, pending.scale && this.#constant(`${name}/scale`, pending.scale)],
-      {},
+      (pending.scale?.data.length ?? 1) > 1 ? { scaleAxis: 'last' } : {},
     );
     for (const node of pending.chain) {
       const constants = node.inputs
@@ -383,18 +385,17 @@ class Rounder {
   #finish(logits: Value): Value {
     const pending = this.#pendingOf(logits);
     const affine = this.#affine(pending, logits.name);
-    const factor = affine.slope[0]!;
-    if (!(factor > 0) || affine.slope.some((each) => each !== factor))
-      throw new SubbitError(`${logits.name}: the last layer must be a convolution or dense layer with at most a bias`);
+    const largest = Math.max(...affine.slope.map(Math.abs));
+    const bound = pending.integer.type.encoding!.max * largest + Math.max(...affine.intercept.map(Math.abs));
+    let step = largest > 0 ? largest : 1;
+    if (affine.slope.some((each) => each !== step)) {
+      // Factors of their own: as many bits as there are for each.
+      step = Math.max(step / maxMultiplier, bound / 2 ** 30);
+      this.roundings.push({ layer: logits.name, what: 'factors of the classes to 16 bits' });
+    }
     // One more bit at a time until weights and bias fit together.
-    const bound = pending.integer.type.encoding!.max * factor + Math.max(...affine.intercept.map(Math.abs));
-    let step = factor;
     while (bound / step > 2 ** 31 - 2) step *= 2;
     const high = Math.ceil(bound / step);
     return this.#rescale('logits', pending.integer, affine, { step, low: -high, high });
   }
-}
-
-function multiplied(a: Tensor, b: Tensor): Tensor {
-  return { type: a.type, data: Float32Array.of(a.data[0]! * b.data[0]!) };
 }

@@ -13,20 +13,20 @@ test('lays bits out as documented', () => {
 
 test('gives back what was packed, at every number of bits', () => {
   const anything = fc
-    .integer({ min: 1, max: 8 })
+    .integer({ min: 1, max: 16 })
     .chain((bits) => fc.tuple(fc.constant(bits), fc.array(fc.integer({ min: 0, max: 2 ** bits - 1 }))));
   fc.assert(
     fc.property(anything, ([bits, levels]) => {
       const packed = packBits(levels, bits);
       expect(packed.length).toBe(packedBytes(levels.length, bits));
-      expect([...unpackBits(packed, levels.length, bits)!]).toEqual(levels);
+      expect([...unpackBits(packed, new Uint16Array(levels.length), bits)!]).toEqual(levels);
     }),
   );
 });
 
 test('sees bits behind the last level', () => {
-  expect(unpackBits(Uint8Array.of(0b1000), 3, 1)).toBeUndefined();
-  expect(unpackBits(Uint8Array.of(0b111), 3, 1)).toEqual(Uint8Array.of(1, 1, 1));
+  expect(unpackBits(Uint8Array.of(0b1000), new Uint8Array(3), 1)).toBeUndefined();
+  expect(unpackBits(Uint8Array.of(0b111), new Uint8Array(3), 1)).toEqual(Uint8Array.of(1, 1, 1));
 });
 
 test('packs powers of two at their bits, and other level counts as bytes', () => {

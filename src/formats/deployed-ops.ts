@@ -67,7 +67,7 @@ const window = { padTop: padding, padLeft: padding, outHeight: positive, outWidt
 const list: readonly DeployedOp[] = [
   {
     op: integerConv2d,
-    slots: ['value', ['u8', 'i16']],
+    slots: ['value', ['u8', 'i16'], ['u8']],
     attributes: { ...window, dilation: positive, groups: integerIn(1, 2 ** 20) },
     brokenByTypes: ([, filter]) => brokenByFilter(filter!.shape),
     macs: ([, filter], output) => sizeOf(output.shape) * (sizeOf(filter!.shape) / output.shape[3]!),

@@ -4,7 +4,9 @@
  * and range. What the parts mean together is checked by check-network.ts.
  */
 import type { DType, Encoding, Shape, TensorType } from '../core/tensor.js';
+import { isBinary3x3, numCodewords } from '../ops/codewords.js';
 import type { FormatError } from '../util/errors.js';
+import { packedBytes } from './bit-packing.js';
 import {
   type DeployedNetwork,
   imagesName,
@@ -14,9 +16,25 @@ import {
 } from './deployed-network.js';
 import { isCount, isObject, repeatedKey, show } from './safetensors.js';
 
-/** A network without the contents of its tensors. A DeployedNetwork is one. */
+/** A filter tensor that stands in the file as indices into a codebook. */
+export interface StoredIndices {
+  /** Which codebook. */
+  readonly codebook: number;
+  /** Bytes of entropy-coded indices; absent where they are packed. */
+  readonly codedBytes?: number;
+}
+
+export interface TableConstant {
+  readonly type: TensorType;
+  /** Of binary 3x3 filters. */
+  readonly stored?: StoredIndices;
+}
+
+/** A network as a file stores it, without the contents of its tensors. */
 export interface NetworkTable extends Omit<DeployedNetwork, 'constants' | 'verification'> {
-  readonly constants: Readonly<Record<string, { readonly type: TensorType }>>;
+  readonly constants: Readonly<Record<string, TableConstant>>;
+  /** How many codewords each codebook has. */
+  readonly codebooks: readonly number[];
   readonly verification?: { readonly seed: number; readonly count: number };
 }
 
@@ -24,7 +42,7 @@ export interface NetworkTable extends Omit<DeployedNetwork, 'constants' | 'verif
 export type Refuse = (rule: string) => FormatError;
 
 /** Where a file has the tensors that are no constants. */
-const reservedPrefix = 'verification/';
+const reservedPrefixes = ['verification/', 'codebook/'];
 const maxNameLength = 200;
 const maxImageSide = 8192;
 const maxClasses = 2 ** 20;
@@ -33,13 +51,14 @@ const maxNodes = 10_000;
 const maxVerificationImages = 1024;
 
 export function networkToJson(network: NetworkTable): string {
-  const { input, classes, nodes, constants, output, origin, verification } = network;
+  const { input, classes, nodes, constants, codebooks, output, origin, verification } = network;
   const { height, width, channels, zeroPoints, step } = input;
   return JSON.stringify({
     input: { height, width, channels, zeroPoints, step },
     preprocessing: network.preprocessing,
     classes,
-    constants: Object.entries(constants).map(([name, { type }]) => constantToJson(name, type)),
+    ...(codebooks.length === 0 ? {} : { codebooks }),
+    constants: Object.entries(constants).map(([name, constant]) => constantToJson(name, constant)),
     nodes: nodes.map(({ name, op, inputs, attributes }) => ({ name, op, inputs, attributes })),
     output,
     origin,
@@ -47,10 +66,11 @@ export function networkToJson(network: NetworkTable): string {
   });
 }
 
-function constantToJson(name: string, { dtype, shape, encoding }: TensorType): object {
+function constantToJson(name: string, { type: { dtype, shape, encoding }, stored }: TableConstant): object {
   if (encoding === undefined) return { name, dtype, shape };
   const { kind, max, step, zeroPoints } = encoding;
-  return { name, dtype, shape, encoding: { kind, max, step, ...(zeroPoints === undefined ? {} : { zeroPoints }) } };
+  const ownEncoding = { kind, max, step, ...(zeroPoints === undefined ? {} : { zeroPoints }) };
+  return { name, dtype, shape, encoding: ownEncoding, ...stored };
 }
 
 /** The table that the text holds. Throws what `refuse` makes of the first rule that it breaks. */
@@ -64,7 +84,8 @@ export function networkFromJson(text: string, refuse: Refuse): NetworkTable {
   const repeated = repeatedKey(text);
   if (repeated !== undefined) throw refuse(`its graph has the key ${show(repeated)} twice`);
   const required = ['input', 'preprocessing', 'classes', 'constants', 'nodes', 'output', 'origin'];
-  const graph = keysOf(json, 'the graph', required, ['verification'], refuse);
+  const graph = keysOf(json, 'the graph', required, ['codebooks', 'verification'], refuse);
+  const codebooks = readCodebooks(graph.codebooks ?? [], refuse);
   const classes = listOf(graph.classes, 'the classes', refuse).map((each) => text200(each, 'a class', refuse));
   if (classes.length < 1 || classes.length > maxClasses)
     throw refuse(`it has ${classes.length} classes, not 1..${maxClasses}`);
@@ -74,7 +95,8 @@ export function networkFromJson(text: string, refuse: Refuse): NetworkTable {
     input: readInput(graph.input, refuse),
     preprocessing: readPreprocessing(graph.preprocessing, refuse),
     classes,
-    constants: readConstants(graph.constants, refuse),
+    codebooks,
+    constants: readConstants(graph.constants, codebooks, refuse),
     nodes,
     output: text200(graph.output, 'the output', refuse),
     origin: readOrigin(graph.origin, refuse),
@@ -102,17 +124,55 @@ function readPreprocessing(value: unknown, refuse: Refuse): DeployedNetwork['pre
   return preprocessing;
 }
 
-function readConstants(value: unknown, refuse: Refuse): NetworkTable['constants'] {
-  const constants = listOf(value, 'the constants', refuse).map((each): [string, { type: TensorType }] => {
-    const { name, ...type } = keysOf(each, 'a constant', ['name', 'dtype', 'shape'], ['encoding'], refuse);
+/** How many codewords each has. */
+function readCodebooks(value: unknown, refuse: Refuse): readonly number[] {
+  return listOf(value, 'the codebooks', refuse).map((each, i) =>
+    integerOf(each, `the number of codewords of codebook ${i}`, [2, numCodewords], refuse),
+  );
+}
+
+function readConstants(value: unknown, codebooks: readonly number[], refuse: Refuse): NetworkTable['constants'] {
+  const unused = new Set(codebooks.keys());
+  const constants = listOf(value, 'the constants', refuse).map((each): [string, TableConstant] => {
+    const optional = ['encoding', 'codebook', 'codedBytes'];
+    const { name, ...type } = keysOf(each, 'a constant', ['name', 'dtype', 'shape'], optional, refuse);
     const checkedName = text200(name, "a constant's name", refuse);
-    if (checkedName === imagesName || checkedName === '__metadata__' || checkedName.startsWith(reservedPrefix))
+    if (
+      checkedName === imagesName ||
+      checkedName === '__metadata__' ||
+      reservedPrefixes.some((prefix) => checkedName.startsWith(prefix))
+    )
       throw refuse(`a constant cannot have the name ${show(checkedName)}`);
-    return [checkedName, { type: readType(type, `constant ${show(checkedName)}`, refuse) }];
+    const what = `constant ${show(checkedName)}`;
+    const readAs = readType(type, what, refuse);
+    if (type.codebook === undefined && type.codedBytes === undefined) return [checkedName, { type: readAs }];
+    const stored = readStored(type, readAs, { what, codebooks: codebooks.length }, refuse);
+    unused.delete(stored.codebook);
+    return [checkedName, { type: readAs, stored }];
   });
+  for (const codebook of unused) throw refuse(`codebook ${codebook} is used nowhere`);
   if (new Set(constants.map(([name]) => name)).size < constants.length)
     throw refuse('it has two constants of one name');
   return Object.fromEntries(constants);
+}
+
+function readStored(
+  { codebook, codedBytes }: Record<string, unknown>,
+  type: TensorType,
+  { what, codebooks }: { readonly what: string; readonly codebooks: number },
+  refuse: Refuse,
+): StoredIndices {
+  if (!isBinary3x3(type)) throw refuse(`${what} has a codebook, which only binary 3x3 filters have`);
+  const index = integerOf(codebook, `the codebook of ${what}`, [0, codebooks - 1], refuse);
+  if (codedBytes === undefined) return { codebook: index };
+  const filters = type.shape[2]! * type.shape[3]!;
+  const range = [leastCodedBytes(filters), Number.MAX_SAFE_INTEGER] as const;
+  return { codebook: index, codedBytes: integerOf(codedBytes, `the coded bytes of ${what}`, range, refuse) };
+}
+
+/** A bit per filter, so that what is unpacked takes at most 72 times the memory of the file. */
+export function leastCodedBytes(filters: number): number {
+  return packedBytes(filters, 1);
 }
 
 function readType({ dtype, shape, encoding }: Record<string, unknown>, what: string, refuse: Refuse): TensorType {

@@ -83,6 +83,11 @@ export interface TensorTable {
   readonly shape: Shape;
 }
 
+/** The bytes of a tensor's data. */
+export function tensorBytes({ dtype, shape }: TensorTable): number {
+  return bytesOf(shape, dtype)!;
+}
+
 /** The bytes of the file that `encodeSafetensors` makes of tensors with these types and shapes. */
 export function safetensorsBytes(
   tensors: Readonly<Record<string, TensorTable>>,

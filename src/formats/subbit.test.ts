@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { exampleNetwork } from '../../test/deployed-example.js';
+import { codebookNetwork, exampleNetwork } from '../../test/deployed-example.js';
 import { Plan, Variables } from '../backends/plan.js';
 import { createReference } from '../backends/reference.js';
 import { FormatError, SubbitError } from '../util/errors.js';
+import { packBits } from './bit-packing.js';
 import { checkNetwork, defaultLimits } from './check-network.js';
 import { type DeployedNetwork, type NetworkNode, toGraph } from './deployed-network.js';
 import { decodeSafetensors, encodeSafetensors } from './safetensors.js';
-import { decodeSubbit, encodeSubbit, predictBytes } from './subbit.js';
+import { bytesOfTable, contentHash, decodeSubbit, encodeSubbit, filterForms, predictBytes } from './subbit.js';
 import { verificationImages } from './verification.js';
 
 const network = exampleNetwork();
@@ -31,7 +32,7 @@ describe('a file', () => {
 
   test('is a safetensors file with packed tensors', () => {
     const { tensors, metadata } = decodeSafetensors(encodeSubbit(network), 'x.subbit');
-    expect(metadata).toMatchObject({ format: 'subbit', version: '1' });
+    expect(metadata).toMatchObject({ format: 'subbit', version: '2' });
     expect(tensors['conv1/filter']).toMatchObject({ dtype: 'U8', shape: [(9 * 8 * 12) / 8] });
     expect(tensors['conv2/filter']).toMatchObject({ dtype: 'U8', shape: [(9 * 4 * 6 * 3) / 8] });
     expect(tensors['conv0/filter']).toMatchObject({ dtype: 'I16', shape: [3, 3, 3, 8] });
@@ -48,11 +49,11 @@ describe('a file', () => {
     expect(decodeSubbit(within.subarray(3, 3 + bytes.length), 'x.subbit').network).toEqual(withVerification);
   });
 
-  test('has as many bytes as its table predicts', () => {
+  test('has as many bytes as predicted, and as its table says', () => {
     for (const each of [network, withVerification]) {
-      // A table without any contents.
-      const constants = Object.fromEntries(Object.entries(each.constants).map(([name, { type }]) => [name, { type }]));
-      expect(predictBytes({ ...each, constants })).toBe(encodeSubbit(each).length);
+      const bytes = encodeSubbit(each);
+      expect(predictBytes(each)).toBe(bytes.length);
+      expect(bytesOfTable(decodeSubbit(bytes, 'x.subbit').table)).toBe(bytes.length);
     }
   });
 
@@ -65,6 +66,133 @@ describe('a file', () => {
     for (let i = 0; i < 3; i++) {
       expect(logits(read, images.subarray(i * 297, (i + 1) * 297), 1)).toEqual(all.slice(5 * i, 5 * i + 5));
     }
+  });
+});
+
+describe('a file with codebooks', () => {
+  const few = codebookNetwork();
+  const bytes = encodeSubbit(few);
+  const { tensors, metadata } = decodeSafetensors(bytes, 'x.subbit');
+
+  test('gives back the network, whatever the form of its filters', () => {
+    for (const form of filterForms) {
+      const file = encodeSubbit(few, form);
+      expect(decodeSubbit(file, 'x.subbit').network).toEqual(few);
+      expect(predictBytes(few, form)).toBe(file.length);
+    }
+    const sizes = filterForms.map((form) => predictBytes(few, form));
+    expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
+  });
+
+  test('has indices where they are smaller, coded where that is smaller still, and one codebook for two filters', () => {
+    const { table } = decodeSubbit(bytes, 'x.subbit');
+    expect(table.codebooks).toEqual([16, 6]);
+    const storedOf = (name: string) => table.constants[`${name}/filter`]!.stored;
+    expect(storedOf('stem')).toBeUndefined();
+    expect(storedOf('alike')).toEqual({ codebook: 0 });
+    expect(tensors['alike/filter']!.shape).toEqual([(40 * 32 * 4) / 8]);
+    expect(storedOf('few')).toEqual({ codebook: 1, codedBytes: tensors['few/filter']!.shape[0] });
+    expect(storedOf('fewer')).toMatchObject({ codebook: 1 });
+    expect(tensors['few/filter']!.shape[0]).toBeLessThan(0.9 * ((40 * 48 * 3) / 8));
+    expect(tensors['codebook/1']!.shape).toEqual([Math.ceil((6 * 9) / 8)]);
+    // The least one: 3 = 000000011, its lowest bit first.
+    expect([...tensors['codebook/1']!.data.subarray(0, 2)]).toEqual([3, 16 << 1]);
+    expect(tensors['few/signs']!.shape).toEqual([48 / 8]);
+  });
+
+  const json = JSON.parse(metadata.graph!) as { codebooks: number[]; constants: Record<string, unknown>[] };
+  const named = (graph: typeof json, name: string) => graph.constants.find((each) => each.name === `${name}/filter`)!;
+  /** The file with another graph and other tensors, its hash made right. */
+  const changed = (change: (graph: typeof json) => void, others: typeof tensors = {}): Uint8Array => {
+    const graph = structuredClone(json);
+    change(graph);
+    const all = { ...tensors, ...others };
+    const text = JSON.stringify(graph);
+    return encodeSafetensors(all, { ...metadata, graph: text, sha256: contentHash(text, all) });
+  };
+  const flipped = (name: string, at: number, bits: number): typeof tensors => {
+    const { data, ...type } = tensors[name]!;
+    const contents = Uint8Array.from(data);
+    contents[(at + contents.length) % contents.length]! ^= bits;
+    return { [name]: { ...type, data: contents } };
+  };
+  const nothing = (): void => {};
+  const refused: Record<string, [Uint8Array, RegExp]> = {
+    'a codebook of one codeword': [changed((graph) => graph.codebooks.splice(0, 1, 1)), /codewords of codebook 0 is 1/],
+    'more codewords than there are': [
+      changed((graph) => graph.codebooks.splice(0, 1, 513)),
+      /is 513, not an integer in 2\.\.512/,
+    ],
+    'a codebook that is used nowhere': [changed((graph) => graph.codebooks.push(4)), /codebook 2 is used nowhere/],
+    'a codebook that is not there': [
+      changed((graph) => Object.assign(named(graph, 'alike'), { codebook: 2 })),
+      /codebook of constant "alike\/filter" is 2, not an integer in 0\.\.1/,
+    ],
+    'a codebook of another size': [
+      changed((graph) => graph.codebooks.splice(0, 1, 14)),
+      /"codebook\/0" is U8 \[18\], and the graph wants U8 \[16\]/,
+    ],
+    'a codebook on other filters': [
+      changed((graph) => Object.assign(named(graph, 'fc'), { codebook: 0 })),
+      /"fc\/filter" has a codebook, which only binary 3x3 filters have/,
+    ],
+    'coded bytes and no codebook': [
+      changed((graph) => Object.assign(named(graph, 'stem'), { codedBytes: 100 })),
+      /the codebook of constant "stem\/filter" is nothing/,
+    ],
+    'fewer coded bytes than a bit per filter': [
+      changed((graph) => Object.assign(named(graph, 'few'), { codedBytes: 239 })),
+      /coded bytes of constant "few\/filter" is 239, not an integer in 240\.\./,
+    ],
+    'filters that would take much memory': [
+      changed((graph) => Object.assign(named(graph, 'few'), { shape: [3, 3, 2 ** 26, 2 ** 26] })),
+      /coded bytes of constant "few\/filter" is/,
+    ],
+    'a codeword twice': [
+      changed(nothing, { 'codebook/1': { ...tensors['codebook/1']!, data: new Uint8Array(7) } }),
+      /"codebook\/1" is no list of 6 rising codewords/,
+    ],
+    'bits behind the last codeword': [changed(nothing, flipped('codebook/1', -1, 128)), /"codebook\/1" is no list/],
+    'another stream of the same indices': [
+      changed(nothing, flipped('few/filter', -1, 1)),
+      /"few\/filter" is no list of indices into codebook 1/,
+    ],
+    'a constant of a reserved name': [
+      changed((graph) => Object.assign(named(graph, 'fc'), { name: 'codebook/0' })),
+      /cannot have the name "codebook\/0"/,
+    ],
+  };
+  test.each(Object.entries(refused))('is refused for %s', (_, [file, message]) => {
+    expect(() => decodeSubbit(file, 'x.subbit')).toThrow(FormatError);
+    expect(() => decodeSubbit(file, 'x.subbit')).toThrow(message);
+  });
+
+  test('is refused for an index beyond its codebook', () => {
+    const beyond = Object.values(flipped('alike/filter', 0, 0))[0]!;
+    beyond.data.fill(255);
+    const file = changed(
+      (graph) => {
+        graph.codebooks[0] = 15;
+      },
+      {
+        'alike/filter': beyond,
+        'codebook/0': {
+          ...tensors['codebook/0']!,
+          shape: [17],
+          data: packBits(
+            Array.from({ length: 15 }, (_, i) => i),
+            9,
+          ),
+        },
+      },
+    );
+    expect(() => decodeSubbit(file, 'x.subbit')).toThrow(/"alike\/filter" is no list of indices into codebook 0/);
+  });
+
+  test('of version 1 is one without them, and is read', () => {
+    const old = decodeSafetensors(encodeSubbit(network), 'x.subbit');
+    const file = encodeSafetensors(old.tensors, { ...old.metadata, version: '1' });
+    expect(decodeSubbit(file, 'x.subbit').network).toEqual(network);
   });
 });
 
@@ -111,6 +239,10 @@ describe('a network is refused', () => {
     'a constant of another type': [
       withNode('fc', () => ({ inputs: ['flat', 'act1/up'] })),
       /i32\[3, 12\], not u8 or i16/,
+    ],
+    'signs of another number of channels': [
+      withNode('conv2', ({ inputs }) => ({ inputs: [...inputs, 'conv1/filter'] })),
+      /needs the signs of 6 output channels, bipolar levels of 1 bit, not u8\[3, 3, 8, 12\]/,
     ],
     'too few inputs': [withNode('sum', () => ({ inputs: ['shortcut'] })), /has 1 inputs, not 2..2/],
     'too many inputs': [withNode('pool2', ({ inputs }) => ({ inputs: [...inputs, 'act1'] })), /has 2 inputs, not 1..1/],
@@ -210,7 +342,7 @@ describe('a damaged file', () => {
   test('is told from another kind of file', () => {
     expect(refusalOfFile(encodeSafetensors(tensors))).toMatch(/no .subbit file/);
     expect(refusalOfFile(encodeSafetensors(tensors, { ...metadata, version: '1.5' }))).toMatch(/version is "1.5"/);
-    expect(refusalOfFile(encodeSafetensors(tensors, { ...metadata, version: '2' }))).toMatch(/update subbit/);
+    expect(refusalOfFile(encodeSafetensors(tensors, { ...metadata, version: '3' }))).toMatch(/update subbit/);
     expect(refusalOfFile(encodeSafetensors(tensors, { ...metadata, note: 'x' }))).toMatch(/unknown key "note"/);
   });
 });

@@ -3,6 +3,8 @@
  * most significant first; 1 is +1 (TV-7).
  */
 
+import type { TensorType } from '../core/tensor.js';
+
 /** Signs of a codeword. */
 export const codewordTaps = 9;
 export const numCodewords = 2 ** codewordTaps;
@@ -17,6 +19,28 @@ export function codewordAt(levels: ArrayLike<number>, filters: number, filter: n
   let id = 0;
   for (let tap = 0; tap < codewordTaps; tap++) id = 2 * id + levels[tap * filters + filter]!;
   return id;
+}
+
+/** The codewords that occur in a tensor [3, 3, C, K] of levels 0 and 1; when they are more than `most`, so many and one. */
+export function distinctCodewords(
+  levels: ArrayLike<number>,
+  filters: number,
+  most: number = numCodewords,
+): Set<number> {
+  const found = new Set<number>();
+  for (let filter = 0; filter < filters && found.size <= most; filter++) found.add(codewordAt(levels, filters, filter));
+  return found;
+}
+
+/** Bits that tell `codewords` indices apart: ceil(log2 codewords). */
+export function indexBits(codewords: number): number {
+  return Math.ceil(Math.log2(codewords));
+}
+
+/** Whether a tensor's filters are codewords: bipolar levels of 1 bit, 3x3. */
+export function isBinary3x3({ shape, encoding }: TensorType): boolean {
+  const [height, width] = shape;
+  return shape.length === 4 && height === 3 && width === 3 && encoding?.kind === 'bipolar' && encoding.max === 1;
 }
 
 /** Writes one filter's levels: what `codewordAt` reads. */

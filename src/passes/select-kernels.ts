@@ -6,16 +6,19 @@
  *     integer-conv2d -> threshold                       y u8
  *     integer-conv2d -> rescale [-> integer-add]        y i32, a residual stream
  *
+ * A codebook takes the signs of output channels beside its few patterns; for the other families they become the filter's own.
+ *
  * A node is swallowed only when nothing else reads what it computes. What no family takes (operands of 16 bits on both sides,
  * depthwise filters) stays as it is.
  */
 import type { Graph, Node, Value } from '../core/graph.js';
 import { decode, operandOf, type TypedArray } from '../core/tensor.js';
+import { isBinary3x3 } from '../ops/codewords.js';
 import { channelsOf } from '../ops/elementwise/elementwise.js';
 import { integerAdd } from '../ops/integer/integer-add.js';
 import { rescale } from '../ops/integer/rescale.js';
 import { threshold } from '../ops/integer/threshold.js';
-import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
+import { integerConv2d, withSigns } from '../ops/integer-conv2d/integer-conv2d.js';
 import { codewordsOf, maxCodewords } from '../ops/packed-conv2d/codebook.js';
 import { type Family, type FamilyName, families, takes } from '../ops/packed-conv2d/families.js';
 import {
@@ -101,11 +104,14 @@ class Selection {
     const { weightBits, activationBits } = kind;
     const tableInputs = tableInputsOf(family.name, kind.codewords, this.#options.isa);
     const { groups } = conv.attributes;
-    const packed = this.#rewrite.target.apply(family.pack, `${conv.name}/packed`, [this.#rewrite.valueOf(filter)], {
-      groups,
-      weightBits,
-      tableInputs,
-    });
+    const packed = this.#rewrite.target.apply(
+      family.pack,
+      `${conv.name}/packed`,
+      family.maxCodewords === undefined
+        ? [this.#signedFilter(conv)]
+        : [filter, conv.inputs[2]].map((value) => value && this.#rewrite.valueOf(value)),
+      { groups, weightBits, tableInputs },
+    );
     const { epilogue, constants } = this.#epilogueOf(conv, tail);
     return this.#rewrite.target.apply(
       family.conv,
@@ -119,6 +125,18 @@ class Selection {
         ...family.factorsOf(weightBits, operandOf(x.type).multiplier),
       },
     );
+  }
+
+  /** The filter with the signs of its output channels, in the new graph. */
+  #signedFilter(conv: Node): Value {
+    const [, filter, signs] = conv.inputs as [Value, Value, Value | undefined];
+    if (signs === undefined) return this.#rewrite.valueOf(filter);
+    return this.#rewrite.target.constant(`${conv.name}/signed`, filter.type, this.#signedWeights(filter, signs));
+  }
+
+  #signedWeights(filter: Value, signs: Value | undefined): TypedArray {
+    const weights = this.#graph.constants.get(filter)!;
+    return signs === undefined ? weights : withSigns(weights, filter.type, this.#graph.constants.get(signs)!);
   }
 
   /** The operand of the swallowed addition that the convolution does not compute. */
@@ -157,13 +175,13 @@ class Selection {
 
   /** x's zero points times the weights, by tap, and their sum; absent where there is no zero point. */
   #offsetsOf(conv: Node): Value | undefined {
-    const [x, filter] = conv.inputs as [Value, Value];
+    const [x, filter, signs] = conv.inputs as [Value, Value, Value | undefined];
     const xOperand = operandOf(x.type);
     if (xOperand.offset.every((offset) => offset === 0)) return undefined;
     const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.type.shape as [number, number, number, number];
     const taps = kernelHeight * kernelWidth;
     const groupOutputs = outChannels / conv.attributes.groups;
-    const weights = this.#graph.constants.get(filter)!;
+    const weights = this.#signedWeights(filter, signs);
     const weightOperand = operandOf(filter.type);
     const offsets = new Int32Array((taps + 1) * outChannels);
     for (let i = 0; i < weights.length; i++) {
@@ -186,15 +204,15 @@ class Selection {
 
 /** What the choice of a kernel depends on; undefined for convolutions that no family takes. */
 function kindOf(conv: Node, graph: Graph): ConvolutionKind | undefined {
-  const [x, filter] = conv.inputs as [Value, Value];
+  const [x, filter, signs] = conv.inputs as [Value, Value, Value | undefined];
   if (x.type.dtype !== 'u8' || !graph.constants.has(filter)) return undefined;
+  if (signs !== undefined && !graph.constants.has(signs)) return undefined;
   const { kind, max } = filter.type.encoding!;
   const isWide = filter.type.dtype === 'i16';
   if (!isWide && !(kind === 'bipolar' && Number.isInteger(Math.log2(max + 1)))) return undefined;
   const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.type.shape as [number, number, number, number];
   const [batch, outHeight, outWidth] = conv.outputs[0]!.type.shape as [number, number, number];
-  const isBinary3x3 = kind === 'bipolar' && max === 1 && kernelHeight === 3 && kernelWidth === 3;
-  const codewords = isBinary3x3
+  const codewords = isBinary3x3(filter.type)
     ? codewordsOf(graph.constants.get(filter)!, groupInputs * outChannels, maxCodewords)
     : undefined;
   return {

@@ -1,7 +1,14 @@
 /** subbit export RUN: a trained network as a file for other use. */
 import { createReference } from '../../backends/reference.js';
 import { deployCheckpoint, type Rounding } from '../../deploy/index.js';
-import { checked, type DeployedNetwork, encodeSubbit, predictBytes } from '../../formats/subbit.js';
+import {
+  checked,
+  type DeployedNetwork,
+  encodeSubbit,
+  type FilterForm,
+  filterForms,
+  predictBytes,
+} from '../../formats/subbit.js';
 import { withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
 import type { RunDescription } from '../../train/config.js';
@@ -15,6 +22,7 @@ interface ExportOptions {
   readonly format: string;
   readonly out: string;
   readonly checkpoint: string;
+  readonly filters: string;
   readonly json?: boolean;
 }
 
@@ -29,7 +37,7 @@ interface ExportedFile {
 /** The list of formats: a new one is a line here. */
 const formats = {
   subbit: exportSubbit,
-} as const satisfies Record<string, (checkpoint: Checkpoint) => ExportedFile>;
+} as const satisfies Record<string, (checkpoint: Checkpoint, filters: FilterForm) => ExportedFile>;
 
 export const exportCommand: CliCommand = {
   register(program) {
@@ -40,6 +48,7 @@ export const exportCommand: CliCommand = {
       .requiredOption('--format <format>', Object.keys(formats).join(', '))
       .requiredOption('--out <file>', 'the file to write')
       .option('--checkpoint <which>', 'last, best or a file', 'last')
+      .option('--filters <form>', `how binary 3x3 filters may be stored: ${filterForms.join(', ')}`, filterForms[0])
       .option('--json', 'print one JSON object')
       .action(exportRun);
   },
@@ -47,8 +56,13 @@ export const exportCommand: CliCommand = {
 
 function exportRun(run: string, options: ExportOptions): void {
   const output = createOutput(options.json ?? false);
-  const write: (checkpoint: Checkpoint) => ExportedFile = lookUp(formats, options.format, 'format');
-  const { bytes, predictedBytes } = write(openCheckpoint(run, options.checkpoint, output.note));
+  const write = lookUp(formats, options.format, 'format');
+  const filters = lookUp(
+    Object.fromEntries(filterForms.map((form) => [form, form])),
+    options.filters,
+    'form of filters',
+  );
+  const { bytes, predictedBytes } = write(openCheckpoint(run, options.checkpoint, output.note), filters);
   writeFileAtomic(options.out, bytes);
   const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes };
   output.result(
@@ -60,11 +74,11 @@ function exportRun(run: string, options: ExportOptions): void {
 /** Above this many multiply-accumulates one verification image must do: the reference is slow. */
 const manyMacs = 5e8;
 
-function exportSubbit(checkpoint: Checkpoint): ExportedFile {
+function exportSubbit(checkpoint: Checkpoint, filters: FilterForm): ExportedFile {
   const { network, roundings } = deployCheckpoint(checkpoint);
   const count = checked(network).macs > manyMacs ? 1 : 4;
   const { data } = (checkpoint.network as unknown as RunDescription).training;
   const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
   const verified = withVerification(named, createReference(), { count });
-  return { bytes: encodeSubbit(verified), predictedBytes: predictBytes(verified), roundings };
+  return { bytes: encodeSubbit(verified, filters), predictedBytes: predictBytes(verified, filters), roundings };
 }

@@ -8,6 +8,7 @@ import { metricsFile, readMetrics } from '../../train/metrics.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
+import { codewordTable } from '../codeword-table.js';
 import { type CliCommand, integer } from '../command.js';
 import { type DeployedSummary, describeEncoding, summarizeDeployed } from '../deployed-summary.js';
 import { kernelsPage } from '../kernels-page.js';
@@ -106,7 +107,7 @@ function formatDeployed({ layers, edges, totals }: DeployedSummary): string {
   );
   const ratio = (totals.float32Bytes / totals.fileBytes).toFixed(1);
   return [
-    ...[table, '', edgeTable, ''],
+    ...[table, '', ...codewordTable(layers), edgeTable, ''],
     `${formatBytes(totals.fileBytes)} in the file (predicted: ${formatBytes(totals.predictedBytes)}; ${ratio}x smaller than float32), ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
     `${(totals.macs / 1e6).toFixed(2)} M multiply-accumulates per image, all of integers; ${(totals.bitOps / 1e6).toFixed(1)} M bit operations`,
   ].join('\n');
@@ -144,6 +145,7 @@ export function formatSummary({ layers, totals }: NetworkSummary): string {
   return [
     table,
     '',
+    ...codewordTable(layers),
     `${totals.parameters.toLocaleString('en')} parameters, ${formatBytes(totals.predictedBytes)} packed (${ratio}x smaller than float32: ${formatBytes(totals.float32Bytes)}), ${totals.bitsPerWeight.toFixed(2)} bits per weight`,
     `${(totals.macs / 1e6).toFixed(2)} M multiply-accumulates per image, ${floatShare} % with a float operand; ${(totals.bitOps / 1e6).toFixed(1)} M bit operations`,
   ].join('\n');

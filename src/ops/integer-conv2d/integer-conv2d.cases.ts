@@ -46,13 +46,23 @@ const signedRange = (type: TensorType): [number, number] => {
   return kind === 'integer' ? [-max, max] : [0, max];
 };
 
-export const integerConv2dCases: readonly OpCase[] = Object.entries(geometries).flatMap(
+const signed: readonly OpCase[] = Object.entries(geometries).flatMap(([name, { x, filter, ...attributes }]) =>
+  [filters['bipolar 1']!(filter), filters.i16!(filter)].map((weights) => {
+    const operands = [images.levels!(x), weights, quantized([filter[3]], { kind: 'bipolar', max: 1, step: 1 })];
+    const inputs = operands.map((type) => input(type, integers(...signedRange(type))));
+    return opCase(integerConv2d, `signs, ${weights.dtype} filter, ${name}`, inputs, attributes);
+  }),
+);
+
+const unsigned: readonly OpCase[] = Object.entries(geometries).flatMap(
   ([name, { x: xShape, filter: filterShape, ...attributes }]) =>
     Object.entries(images).flatMap(([imageName, image]) =>
       Object.entries(filters).map(([filterName, filter]) => {
         const [x, weights] = [image(xShape), filter(filterShape)];
         const operands = [x, weights].map((type) => input(type, integers(...signedRange(type))));
-        return opCase(integerConv2d, `${imageName}, ${filterName}, ${name}`, operands, attributes);
+        return opCase(integerConv2d, `${imageName}, ${filterName}, ${name}`, [...operands, undefined], attributes);
       }),
     ),
 );
+
+export const integerConv2dCases: readonly OpCase[] = [...unsigned, ...signed];

@@ -54,23 +54,27 @@ struct Walk {
 };
 
 template <class X, class W>
-void Convolve(const IntegerConv2dParams& p, const X* x, const W* filter, int32_t* y, Pool& pool) {
+void Convolve(const IntegerConv2dParams& p, const X* x, const W* filter, const IntegerConv2dBuffers& b, Pool& pool) {
+  int32_t* y = b.y.i32();
+  const uint8_t* signs = b.signs.present() ? b.signs.u8() : nullptr;
   pool.Run(p.batch * p.outHeight, [&](int task, int) {
     const Walk<X, W> walk{p, x, filter};
     const int n = task / p.outHeight;
     const int oh = task % p.outHeight;
     for (int ow = 0; ow < p.outWidth; ++ow) {
-      walk.Pixel(n, oh, ow, y + (static_cast<ptrdiff_t>(task) * p.outWidth + ow) * p.outChannels);
+      int32_t* pixel = y + (static_cast<ptrdiff_t>(task) * p.outWidth + ow) * p.outChannels;
+      walk.Pixel(n, oh, ow, pixel);
+      for (int k = 0; signs != nullptr && k < p.outChannels; ++k) pixel[k] = signs[k] == 0 ? -pixel[k] : pixel[k];
     }
   });
 }
 
 template <class X>
-void WithFilter(const IntegerConv2dParams& p, const X* x, const Tensor& filter, int32_t* y, Pool& pool) {
+void WithFilter(const IntegerConv2dParams& p, const X* x, const IntegerConv2dBuffers& b, Pool& pool) {
   if (p.filterBytes == 1) {
-    Convolve(p, x, filter.u8(), y, pool);
+    Convolve(p, x, b.filter.u8(), b, pool);
   } else {
-    Convolve(p, x, filter.i16(), y, pool);
+    Convolve(p, x, b.filter.i16(), b, pool);
   }
 }
 
@@ -78,11 +82,11 @@ void WithFilter(const IntegerConv2dParams& p, const X* x, const Tensor& filter, 
 
 void IntegerConv2d(const IntegerConv2dParams& p, const IntegerConv2dBuffers& b, Pool& pool) {
   if (p.xBytes == 1) {
-    WithFilter(p, b.x.u8(), b.filter, b.y.i32(), pool);
+    WithFilter(p, b.x.u8(), b, pool);
   } else if (p.xBytes == 2) {
-    WithFilter(p, b.x.i16(), b.filter, b.y.i32(), pool);
+    WithFilter(p, b.x.i16(), b, pool);
   } else {
-    WithFilter(p, b.x.i32(), b.filter, b.y.i32(), pool);
+    WithFilter(p, b.x.i32(), b, pool);
   }
 }
 

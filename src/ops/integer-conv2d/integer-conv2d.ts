@@ -1,15 +1,26 @@
 /**
  * Two-dimensional convolution of integers: the product of deployed networks (DoReFa-Net 2.1, 2.8).
  *
- *     y[n, oh, ow, k] = sum over taps and channels of x * w        all integers, exact
+ *     y[n, oh, ow, k] = sign[k] * sum over taps and channels of x * w        all integers, exact
  *
  * Layouts: x [N, H, W, C], filter [KH, KW, C / groups, K], y [N, OH, OW, K]. Group g has K / groups consecutive output
  * channels and takes C / groups consecutive input channels; depthwise is groups = C. Each operand stores levels or plain
  * integers, as its encoding says. Padding adds integer 0, which need not be a level. The sum's static bound must be below
  * 2^31, so that 32-bit accumulators hold it whatever the image.
+ *
+ * Signs [K], +1 everywhere when absent, turn output channels. They say nothing that the filter could not; but a filter of few
+ * codewords (../codewords.ts) whose channels are turned has the codewords' complements, too.
  */
 import { defineOp, type InputTypes, type ParamValues } from '../../core/op.js';
-import { decode, describe, integer, largestInteger, operandOf, type TensorType } from '../../core/tensor.js';
+import {
+  decode,
+  describe,
+  integer,
+  largestInteger,
+  operandOf,
+  type TensorType,
+  type TypedArray,
+} from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 
 export interface IntegerConv2dAttributes {
@@ -102,11 +113,12 @@ export function accumulatorBound(x: TensorType, filter: TensorType): number {
 
 export const integerConv2d = defineOp({
   name: 'integer-conv2d',
-  inputs: ['x', 'filter'],
+  inputs: ['x', 'filter', 'signs?'],
   outputs: ['y'],
-  infer([x, filter]: InputTypes, attributes: IntegerConv2dAttributes) {
+  infer([x, filter, signs]: InputTypes, attributes: IntegerConv2dAttributes) {
     requireInteger(x!);
     requireInteger(filter!);
+    if (signs !== undefined) requireSigns(signs, filter!.shape[3]!);
     if ((filter!.encoding!.zeroPoints?.length ?? 1) > 1) throw new SubbitError('a filter has one zero point');
     integerGeometryOf(x!, filter!.shape, attributes);
     const { outHeight, outWidth } = attributes;
@@ -121,13 +133,13 @@ export const integerConv2d = defineOp({
     xBytes: elementBytes(x!),
     filterBytes: elementBytes(filter!),
   }),
-  reference({ x, filter, y }, p) {
+  reference({ x, filter, signs, y }, p) {
     convolve(
       p,
       (index, channel) => decode(p.x, x![index]!, channel),
       (index, k) => decode(p.filter, filter![index]!, k),
-      (index, sum) => {
-        y![index] = sum;
+      (index, sum, k) => {
+        y![index] = signs?.[k] === 0 ? -sum : sum;
       },
     );
   },
@@ -164,6 +176,24 @@ export function convolve(
           }
           store(out++, sum, k);
         }
+}
+
+function requireSigns(signs: TensorType, channels: number): void {
+  const { kind, max } = signs.encoding ?? {};
+  if (signs.shape.join() === String(channels) && kind === 'bipolar' && max === 1) return;
+  throw new SubbitError(
+    `needs the signs of ${channels} output channels, bipolar levels of 1 bit, not ${describe(signs)}`,
+  );
+}
+
+/** A stored filter [KH, KW, C / groups, K] whose channels with the sign -1 are turned. */
+export function withSigns<T extends TypedArray>(filter: T, { encoding }: TensorType, signs: ArrayLike<number>): T {
+  const signed = filter.slice() as T;
+  for (let i = 0; i < signed.length; i++) {
+    if (signs[i % signs.length] === 0)
+      signed[i] = encoding!.kind === 'bipolar' ? encoding!.max - signed[i]! : -signed[i]!;
+  }
+  return signed;
 }
 
 export function requireInteger(type: TensorType): void {

@@ -17,6 +17,10 @@ inline constexpr int kMaxCodewords = 64;
 inline constexpr int kMaxPairedCodewords = 8;
 /** Bytes of a packed filter before its indices. */
 inline constexpr int kCodebookHeader = kMaxCodewords * sizeof(uint16_t);
+/** Where a packed filter of some blocks says which output channels are turned. */
+inline constexpr ptrdiff_t TurnedStart(int blocks, int indices) {
+  return kCodebookHeader + static_cast<ptrdiff_t>(blocks) * indices * kTableBlock;
+}
 
 /** Bit of a tap in a patch: column by column, because neighbouring pixels share columns. */
 inline constexpr int PatchBit(int kh, int kw) { return 3 * kw + kh; }

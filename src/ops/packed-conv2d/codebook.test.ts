@@ -25,11 +25,15 @@ function filterOf(codewords: number): Uint8Array {
   return filter;
 }
 
-function convolution(filter: Uint8Array): Graph {
+function convolution(filter: Uint8Array, signs?: Uint8Array): Graph {
   const graph = new Graph();
-  const x = graph.input('x', quantized([1, 4, 3, inChannels], { kind: 'levels', max: 1, step: 1 }));
+  const x = graph.input('x', quantized([1, 4, 3, inChannels], { kind: 'levels', max: 1, step: 1, zeroPoints: [1] }));
   const geometry = { stride: 1, dilation: 1, groups: 1, padTop: 1, padLeft: 1, outHeight: 4, outWidth: 3 };
-  graph.output('y', graph.apply(integerConv2d, 'conv', [x, graph.constant('filter', filterType, filter)], geometry));
+  const constants = [
+    graph.constant('filter', filterType, filter),
+    signs && graph.constant('signs', quantized([outChannels], { kind: 'bipolar', max: 1, step: 1 }), signs),
+  ];
+  graph.output('y', graph.apply(integerConv2d, 'conv', [x, ...constants], geometry));
   return graph;
 }
 
@@ -69,6 +73,16 @@ test.each([8, 60])('%i codewords give the integers of the plain convolution', (c
   const expected = run(convolution(filter));
   expect(expected.some((each) => each !== 0)).toBe(true);
   expect(run(selected(filter, 'avx512'))).toEqual(expected);
+});
+
+test.each(['codebook', 'planes', 'tables', 'dot', 'plain'] as const)('signs of output channels, %s', (kernel) => {
+  const filter = filterOf(60);
+  const signs = Uint8Array.from({ length: outChannels }, (_, k) => (k % 3 === 0 ? 0 : 1));
+  const unsigned = run(convolution(filter));
+  const expected = unsigned.map((sum, i) => (signs[i % outChannels] === 0 ? 0 - sum : sum));
+  const chosen = selectKernels(convolution(filter, signs), { isa: 'avx512', kernelOf: () => kernel });
+  expect(chosen.nodes.at(-1)!.op.name).toBe(kernel === 'plain' ? integerConv2d.name : `conv2d-${kernel}`);
+  expect(run(chosen)).toEqual(expected);
 });
 
 test('more patterns than codewords are refused', () => {

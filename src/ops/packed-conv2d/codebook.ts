@@ -13,11 +13,16 @@
  *
  *     [64]                       u16   codewords, little-endian; 65535 where there are no more
  *     [block][index][lane]       u8    position of the channel's codeword; of two channels: first + 8 * second
+ *     [K]                        i32   little-endian; -1 where the output channel is turned, its weights being the complements of
+ *                                      its codewords, else 0
+ *
+ * What a turned channel sums is minus what it would sum otherwise, because productFactor is twice sumFactor:
+ * productFactor * (S - P) - sumFactor * S = -(productFactor * P - sumFactor * S). So turning costs nothing before the epilogue.
  *
  * Lanes are the tables' (tables.ts): even ones the first half of the block's channels, odd ones the second.
  */
 import { SubbitError } from '../../util/errors.js';
-import { codewordAt, codewordTaps, isPositive } from '../codewords.js';
+import { codewordAt, codewordTaps, distinctCodewords, isPositive } from '../codewords.js';
 import { definePackedConv2d, definePackFilter, type FilterLayout, type PackedLayout } from './packed-conv2d.js';
 import { laneOf } from './tables.js';
 
@@ -34,7 +39,8 @@ function sizesOf({ groupInputs, outChannels, groups, tableInputs }: FilterLayout
   const groupOutputs = outChannels / groups;
   const groupBlocks = Math.ceil(groupOutputs / blockSize);
   const blockBytes = Math.ceil(groupInputs / tableInputs) * blockSize;
-  return { groupOutputs, groupBlocks, blockBytes };
+  const turnedStart = headerBytes + groups * groupBlocks * blockBytes;
+  return { groupOutputs, groupBlocks, blockBytes, turnedStart };
 }
 
 /**
@@ -42,9 +48,7 @@ function sizesOf({ groupInputs, outChannels, groups, tableInputs }: FilterLayout
  * `channels` is how many pairs of an input and an output channel it has.
  */
 export function codewordsOf(filter: ArrayLike<number>, channels: number, most: number): number[] | undefined {
-  const found = new Set<number>();
-  for (let channel = 0; channel < channels && found.size <= most; channel++)
-    found.add(codewordAt(filter, channels, channel));
+  const found = distinctCodewords(filter, channels, most);
   return found.size <= most ? [...found].sort((a, b) => a - b) : undefined;
 }
 
@@ -62,10 +66,9 @@ function indexOf(layout: FilterLayout, channel: number, outChannel: number): { b
 
 const codebookLayout: PackedLayout = {
   bytes(layout) {
-    const { groupBlocks, blockBytes } = sizesOf(layout);
-    return headerBytes + layout.groups * groupBlocks * blockBytes;
+    return sizesOf(layout).turnedStart + Int32Array.BYTES_PER_ELEMENT * layout.outChannels;
   },
-  pack(filter, layout, packed) {
+  pack(filter, layout, packed, signs) {
     const { taps, groupInputs, outChannels, tableInputs } = layout;
     if (taps !== codewordTaps) throw new SubbitError(`codewords have ${codewordTaps} taps, this filter ${taps}`);
     const most = tableInputs === 1 ? maxCodewords : maxPairedCodewords;
@@ -74,6 +77,9 @@ const codebookLayout: PackedLayout = {
     if (codewords === undefined) throw new SubbitError(`a filter of more than ${most} codewords is not for a codebook`);
     const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
     for (let i = 0; i < maxCodewords; i++) view.setUint16(2 * i, codewords[i] ?? noCodeword, true);
+    const { turnedStart } = sizesOf(layout);
+    for (let k = 0; k < outChannels; k++)
+      view.setInt32(turnedStart + Int32Array.BYTES_PER_ELEMENT * k, signs?.[k] === 0 ? -1 : 0, true);
     for (let c = 0; c < groupInputs; c++)
       for (let k = 0; k < outChannels; k++) {
         const { byte, shift } = indexOf(layout, c, k);
@@ -85,12 +91,13 @@ const codebookLayout: PackedLayout = {
     const { byte, shift } = indexOf(layout, channel, outChannel);
     const position = layout.tableInputs === 1 ? packed[byte]! : (packed[byte]! >> shift) & 7;
     const codeword = packed[2 * position]! + 256 * packed[2 * position + 1]!;
-    return isPositive(codeword, tap) ? 1 : 0;
+    const isTurned = packed[sizesOf(layout).turnedStart + Int32Array.BYTES_PER_ELEMENT * outChannel] !== 0;
+    return isPositive(codeword, tap) === isTurned ? 0 : 1;
   },
 };
 
-/** filter u8 [3, 3, C / groups, K] (bipolar levels of 1 bit, few codewords) -> packed u8; tableInputs 1 or 2 */
-export const packCodebook = definePackFilter('pack-codebook', codebookLayout);
+/** filter u8 [3, 3, C / groups, K] (bipolar levels of 1 bit, few codewords), signs u8 [K] -> packed u8; tableInputs 1 or 2 */
+export const packCodebook = definePackFilter('pack-codebook', codebookLayout, { takesSigns: true });
 
 /** Takes activations of 1 and 2 bits. */
 export const conv2dCodebook = definePackedConv2d('conv2d-codebook', codebookLayout);

@@ -90,6 +90,16 @@ void Multiply(const CodebookConvolution& c, const Band& band, Range steps, int p
   }
 }
 
+/** Of every output channel -1 if it is turned, else 0; null where none is. */
+const int32_t* TurnedChannels(const CodebookConvolution& c, const uint8_t* packed) {
+  const Windows& w = c.tables.w;
+  const int32_t* turned =
+      reinterpret_cast<const int32_t*>(packed + TurnedStart(w.groups * c.tables.groupBlocks(), c.tables.tables));
+  int32_t any = 0;
+  for (int k = 0; k < w.outChannels; ++k) any |= turned[k];
+  return any == 0 ? nullptr : turned;
+}
+
 /** The sums of a band over some steps. */
 void FillSums(const CodebookConvolution& c, const Band& band, Range steps, const CodebookScratch& scratch) {
   const int groups = c.rowGroups(band);
@@ -131,7 +141,9 @@ void Conv2dCodebook(const Conv2dCodebookParams& p, const Conv2dCodebookBuffers& 
   const CodebookConvolution c = {tables, PatchPlan(w, tables.x, p.activationBits, kernels), kernels, p.tableInputs};
   const int stepsAtOnce = Min(tables.tables, 65535 / perStep);
   const double maxSum = static_cast<double>(w.taps()) * w.groupInputs() * maxLevel;
-  const OutputPlan plan(EpilogueOf(p, b), stepsAtOnce < tables.tables, 1, b.offsets.present(), maxSum);
+  Epilogue epilogue = EpilogueOf(p, b);
+  epilogue.turned = TurnedChannels(c, b.filter.u8());
+  const OutputPlan plan(epilogue, stepsAtOnce < tables.tables, 1, b.offsets.present(), maxSum);
 
   // Each thread builds the responses again only when its scratch may have moved.
   size_t held[Pool::kMaxThreads];

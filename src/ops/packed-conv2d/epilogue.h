@@ -44,6 +44,8 @@ struct Epilogue {
   double high;
   /** What runs of the convolution: ConvolutionParts. */
   int parts;
+  /** [K]: -1 where productFactor * P - sumFactor * S changes its sign, else 0; null where it does nowhere. */
+  const int32_t* turned;
   Tensor constants;
   Tensor residual;
   Tensor y;
@@ -62,6 +64,7 @@ inline Epilogue EpilogueOf(const Params& p, const Buffers& b) {
   e.low = p.low;
   e.high = p.high;
   e.parts = p.parts;
+  e.turned = nullptr;
   e.constants = b.constants;
   e.residual = b.residual;
   e.y = b.y;
@@ -87,6 +90,10 @@ inline Lanes<int32_t, kCount> AccumulatorsAt(const Epilogue& e, const PixelRun& 
   using Unsigned = Lanes<uint32_t, kCount>;
   const uint32_t sums = e.sumFactor * static_cast<uint32_t>(run.windowSum);
   Unsigned acc = (Unsigned)LoadLanes<kCount>(run.products + i) * e.productFactor - sums;
+  if (e.turned != nullptr) {
+    const Unsigned turned = (Unsigned)LoadLanes<kCount>(e.turned + run.firstChannel + i);
+    acc = (acc ^ turned) - turned;
+  }
   if (run.border != nullptr) acc -= (Unsigned)LoadLanes<kCount>(run.border + run.firstChannel + i);
   return (Lanes<int32_t, kCount>)acc;
 }

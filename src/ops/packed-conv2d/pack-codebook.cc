@@ -35,6 +35,9 @@ void PackCodebook(const PackCodebookParams& p, const PackCodebookBuffers& b, Poo
   }
   while (header < packed + kCodebookHeader) *header++ = 0xff;
 
+  int32_t* turned = reinterpret_cast<int32_t*>(packed + TurnedStart(p.groups * blocks, indices));
+  for (int k = 0; k < p.outChannels; ++k) turned[k] = b.signs.present() && b.signs.u8()[k] == 0 ? -1 : 0;
+
   pool.Run(p.groups * blocks * indices, [&](int task, int) {
     const int first = task % indices * p.tableInputs;
     const int block = task / indices % blocks;

@@ -23,6 +23,8 @@ interface Setting {
   readonly levels?: number;
   /** All levels as large as they can be. */
   readonly isFull?: boolean;
+  /** Some output channels turned; codebook only. */
+  readonly hasSigns?: boolean;
 }
 
 function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryName: string, setting: Setting): OpCase {
@@ -36,7 +38,15 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
     pad = [0, 0],
     out,
   } = geometries[geometryName]!;
-  const { weightBits, activationBits, epilogue: kind, xMultiplier = 1, levels = 3, isFull = false } = setting;
+  const {
+    weightBits,
+    activationBits,
+    epilogue: kind,
+    xMultiplier = 1,
+    levels = 3,
+    isFull = false,
+    hasSigns = false,
+  } = setting;
   const attributes = {
     ...{ stride, dilation, groups, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] },
     filterShape: [...filter, xShape[3] / groups, outChannels],
@@ -63,7 +73,8 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
       const largest = maxLevel(weightBits);
       const content = isFull ? integers(largest, largest) : filterContent(filterType, codewords);
       content(stored, random, []);
-      data.set(evaluate(family.pack as AnyOp, [filterType], attributes, [stored]).packed!);
+      const signs = hasSigns ? Uint8Array.from({ length: outChannels }, () => random.nextInt(2)) : undefined;
+      data.set(evaluate(family.pack as AnyOp, [filterType], attributes, [stored, signs]).packed!);
     }),
     setting.hasOffsets
       ? input({ dtype: 'i32', shape: [offsetRows + 1, outChannels] }, borderTerm(offsetRows, outChannels, spread))
@@ -74,6 +85,7 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
   const options = [
     setting.hasOffsets && 'offsets',
     setting.hasResidual && 'residual',
+    hasSigns && 'signs',
     xMultiplier === 2 && 'bipolar x',
     isFull && 'largest sums',
   ];
@@ -304,6 +316,11 @@ function fusedCases(cases: FamilyCases): OpCase[] {
   const onEveryEpilogue = epilogueSettings.flatMap((setting) =>
     ['same 3x3, prime sizes', '3x3 stride 2', 'padding all around'].flatMap((name) => taken(name, setting)),
   );
+  const signedSettings =
+    cases.family.name === 'codebook' ? epilogueSettings.map((each) => ({ ...each, hasSigns: true })) : [];
+  const onSigns = signedSettings.flatMap((setting) =>
+    ['same 3x3, prime sizes', 'three odd groups', 'same 3x3, 2600 channels'].flatMap((name) => taken(name, setting)),
+  );
   const largest = cases.usualBits.flatMap(([weightBits, activationBits]) =>
     ['same 3x3, 128 to 256', 'same 3x3, 2600 channels'].flatMap((name) =>
       taken(name, { weightBits, activationBits, epilogue: 'accumulators', isFull: true }),
@@ -319,7 +336,10 @@ function fusedCases(cases: FamilyCases): OpCase[] {
     caseOf(cases, name, { weightBits: 16, activationBits: 8, epilogue: 'thresholds', hasOffsets: true }),
   );
   const unique = new Map(
-    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...largest, ...wide].map((each) => [each.name, each]),
+    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...onSigns, ...largest, ...wide].map((each) => [
+      each.name,
+      each,
+    ]),
   );
   return [...unique.values()];
 }
@@ -343,8 +363,10 @@ function packFilterCases({ family, tableInputs = 0, codewords }: FamilyCases): O
       const type = filterTypeOf(shape, weightBits);
       const variant = variantOf({ tableInputs, codewords });
       const name = [`${weightBits} bits`, shape.join('x'), `${groups} groups`, ...variant].join(', ');
-      const content = filterContent(type, codewords);
-      return opCase(family.pack, name, [input(type, content)], { groups, weightBits, tableInputs });
+      const filter = input(type, filterContent(type, codewords));
+      const signs = input(quantized([shape[3]!], { kind: 'bipolar', max: 1, step: 1 }), integers(0, 1));
+      const inputs = codewords === undefined ? [filter] : [filter, signs];
+      return opCase(family.pack, name, inputs, { groups, weightBits, tableInputs });
     }),
   );
 }

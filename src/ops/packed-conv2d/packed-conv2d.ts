@@ -131,16 +131,20 @@ export interface PackFilterAttributes {
 export interface PackedLayout {
   /** Bytes of the packed filter. */
   bytes(layout: FilterLayout): number;
-  /** Writes the zeroed bytes from the stored filter [KH, KW, C / groups, K]. */
-  pack(filter: TypedArray, layout: FilterLayout, packed: Uint8Array): void;
+  /** Writes the zeroed bytes from the stored filter [KH, KW, C / groups, K]; `signs` where the family takes them. */
+  pack(filter: TypedArray, layout: FilterLayout, packed: Uint8Array, signs?: TypedArray): void;
   /** The weight integer qw of a tap, a channel of the output channel's group, and an output channel. */
   weightAt(packed: ArrayLike<number>, layout: FilterLayout, tap: number, channel: number, outChannel: number): number;
 }
 
-/** The op that lays out a filter (u8 levels; i16 where the family has 16 bits) for a family. */
+/**
+ * The op that lays out a filter (u8 levels; i16 where the family has 16 bits) for a family. One that takes signs (u8 levels [K],
+ * integer-conv2d.ts) has them in the packed filter.
+ */
 export function definePackFilter(
   name: string,
   layout: PackedLayout,
+  { takesSigns = false }: { readonly takesSigns?: boolean } = {},
 ): Op<PackFilterAttributes, typeof packFilterParams> {
   const paramsOf = (
     filter: TensorType,
@@ -151,16 +155,16 @@ export function definePackFilter(
   };
   return defineOp<PackFilterAttributes, typeof packFilterParams>({
     name,
-    inputs: ['filter'],
+    inputs: takesSigns ? ['filter', 'signs?'] : ['filter'],
     outputs: ['packed'],
     infer: ([filter]: InputTypes, attributes) => [
       { dtype: 'u8', shape: [layout.bytes(paramsOf(filter!, attributes))] },
     ],
     params: packFilterParams,
     pack: ([filter], attributes) => paramsOf(filter!, attributes),
-    reference({ filter, packed }, p) {
+    reference({ filter, signs, packed }, p) {
       packed!.fill(0);
-      layout.pack(filter!, p, packed as Uint8Array);
+      layout.pack(filter!, p, packed as Uint8Array, signs);
     },
   });
 }

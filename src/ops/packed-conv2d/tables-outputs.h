@@ -166,9 +166,18 @@ inline void CompareBand(const TableConvolution& c, const OutputPlan& plan, const
 
 typedef Lanes<uint16_t, kTableBlock / 2> HalfBlock;
 
-/** 16-bit accumulators of one block of a pixel from its sums, [plane][64]. They fit, so arithmetic that wraps around is exact. */
-inline void ShortAccumulators(const Epilogue& e, const uint16_t* sums, int weightBits, uint16_t windowTerm, const int32_t* border,
-                              int16_t* y) {
+/** Changes the sign of the accumulators of some channels. */
+inline void Turn(HalfBlock& acc, const int32_t* turned) {
+  const HalfBlock mask = __builtin_convertvector(LoadLanes<kTableBlock / 2>(turned), HalfBlock);
+  acc = (acc ^ mask) - mask;
+}
+
+/**
+ * 16-bit accumulators of one block of a pixel from its sums, [plane][64]. They fit, so arithmetic that wraps around is exact.
+ * `turned` and `border` are the block's, or null.
+ */
+inline void ShortAccumulators(const Epilogue& e, const uint16_t* sums, int weightBits, uint16_t windowTerm, const int32_t* turned,
+                              const int32_t* border, int16_t* y) {
   constexpr int kHalf = kTableBlock / 2;
   HalfBlock first = {};
   HalfBlock second = {};
@@ -179,6 +188,10 @@ inline void ShortAccumulators(const Epilogue& e, const uint16_t* sums, int weigh
   }
   first = first * static_cast<uint16_t>(e.productFactor) - windowTerm;
   second = second * static_cast<uint16_t>(e.productFactor) - windowTerm;
+  if (turned != nullptr) {
+    Turn(first, turned);
+    Turn(second, turned + kHalf);
+  }
   if (border != nullptr) {
     first -= __builtin_convertvector(LoadLanes<kHalf>(border), HalfBlock);
     second -= __builtin_convertvector(LoadLanes<kHalf>(border + kHalf), HalfBlock);
@@ -203,13 +216,17 @@ inline void StoreShorts(const TableConvolution& c, const OutputPlan& plan, const
       const int32_t* taken = border.At(oh, ow, firstChannel, firstChannel + count);
       for (int k = 0; k < count; k += kTableBlock, sums += kTableBlock * c.weightBits) {
         const int32_t* of = taken == nullptr ? nullptr : taken + firstChannel + k;
+        const int32_t* turned = e.turned == nullptr ? nullptr : e.turned + firstChannel + k;
         if (count - k >= kTableBlock) {
-          ShortAccumulators(e, sums, c.weightBits, windowTerm, of, y + k);
+          ShortAccumulators(e, sums, c.weightBits, windowTerm, turned, of, y + k);
           continue;
         }
         int16_t block[kTableBlock];
-        ShortAccumulators(e, sums, c.weightBits, windowTerm, nullptr, block);
-        for (int i = 0; i < count - k; ++i) y[k + i] = static_cast<int16_t>(block[i] - (of == nullptr ? 0 : of[i]));
+        ShortAccumulators(e, sums, c.weightBits, windowTerm, nullptr, nullptr, block);
+        for (int i = 0; i < count - k; ++i) {
+          const int acc = turned == nullptr || turned[i] == 0 ? block[i] : -block[i];
+          y[k + i] = static_cast<int16_t>(acc - (of == nullptr ? 0 : of[i]));
+        }
       }
     }
   }

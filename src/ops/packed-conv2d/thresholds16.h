@@ -11,6 +11,8 @@ namespace subbit::SUBBIT_ISA {
 struct Thresholds16 {
   /** [rows][width], saturated: no acc reaches the ends. */
   const int16_t* rows;
+  /** [width], as the epilogue has it; null where no channel is turned. */
+  const int16_t* turned;
   /** Channels, in whole blocks. */
   ptrdiff_t width;
   int up;
@@ -18,8 +20,9 @@ struct Thresholds16 {
   uint16_t productFactor;
   uint16_t sumFactor;
 
-  /** Rows of thresholds that the epilogue has. */
-  static int NumRows(const Epilogue& e) { return e.kind == kTwoSidedThresholds ? 2 * e.levels : e.levels; }
+  /** Rows of thresholds that the epilogue has, and of memory, where a row of turned channels comes last. */
+  static int NumThresholds(const Epilogue& e) { return e.kind == kTwoSidedThresholds ? 2 * e.levels : e.levels; }
+  static int NumRows(const Epilogue& e) { return NumThresholds(e) + (e.turned == nullptr ? 0 : 1); }
 
   /**
    * Whether 16 bits hold every acc of windows whose sum S is at most `maxSum`, with weights below 2^weightBits: P lies
@@ -39,7 +42,7 @@ struct Thresholds16 {
     rows = out;
     width = blockWidth;
     up = e.levels;
-    down = NumRows(e) - e.levels;
+    down = NumThresholds(e) - e.levels;
     productFactor = static_cast<uint16_t>(e.productFactor);
     sumFactor = static_cast<uint16_t>(e.sumFactor);
     for (int row = 0; row < up + down; ++row, out += width) {
@@ -47,6 +50,8 @@ struct Thresholds16 {
       for (int k = 0; k < count; ++k) out[k] = static_cast<int16_t>(in[k] < -32768 ? -32768 : in[k] > 32767 ? 32767 : in[k]);
       for (ptrdiff_t k = count; k < width; ++k) out[k] = 0;
     }
+    turned = e.turned == nullptr ? nullptr : out;
+    for (ptrdiff_t k = 0; turned != nullptr && k < width; ++k) out[k] = static_cast<int16_t>(k < count ? e.turned[first + k] : 0);
   }
 
   /** The levels of one pixel's block from its sums; `first` counts channels from the rows' first one. */
@@ -60,8 +65,14 @@ struct Thresholds16 {
     for (int i = 0; i < kHalf; i += kShorts) {
       const Unsigned odd = LoadLanes<kShorts>(sums + kHalf + i);
       const Unsigned even = LoadLanes<kShorts>(sums + i) - (odd << 8);
-      const Shorts acc0 = (Shorts)(even * productFactor - offset);
-      const Shorts acc1 = (Shorts)(odd * productFactor - offset);
+      Shorts acc0 = (Shorts)(even * productFactor - offset);
+      Shorts acc1 = (Shorts)(odd * productFactor - offset);
+      if (turned != nullptr) {
+        const Shorts turned0 = LoadLanes<kShorts>(turned + first + i);
+        const Shorts turned1 = LoadLanes<kShorts>(turned + first + i + kHalf);
+        acc0 = (acc0 ^ turned0) - turned0;
+        acc1 = (acc1 ^ turned1) - turned1;
+      }
       Shorts level0 = {};
       Shorts level1 = {};
       const int16_t* row = rows + first + i;

@@ -5,7 +5,17 @@
  * gradient is the identity (papers eq. 5-6; no mask: the caller's h has one). Values outside are clamped.
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
-import { decode, describe, maxLevel, operandOf, quantized, real, sizeOf, stepOf } from '../../core/tensor.js';
+import {
+  decode,
+  describe,
+  type Encoding,
+  maxLevel,
+  operandOf,
+  quantized,
+  real,
+  sizeOf,
+  stepOf,
+} from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { channelsOf, requireReal } from '../elementwise/elementwise.js';
 import { roundHalfEven } from './rounding.js';
@@ -29,7 +39,8 @@ export const dequantize = defineOp({
   name: 'dequantize',
   inputs: ['x', 'scale?'],
   outputs: ['y'],
-  infer([x]: InputTypes, _: Record<string, never>) {
+  /** `scaleAxis`: along which axis the scale varies. @default as x's encoding says */
+  infer([x]: InputTypes, _: { readonly scaleAxis?: Encoding['scaleAxis'] }) {
     if (x!.encoding === undefined) throw new SubbitError(`needs a quantized tensor, not ${describe(x!)}`);
     return [real(x!.shape)];
   },
@@ -44,10 +55,10 @@ export const dequantize = defineOp({
     scaleCount: 'i32',
     scaleStride: 'i32',
   },
-  pack([x, scale]) {
+  pack([x, scale], { scaleAxis = x!.encoding!.scaleAxis }) {
     const count = sizeOf(x!.shape);
     const scaleCount = scale === undefined ? 0 : sizeOf(scale.shape);
-    const scaleStride = x!.encoding!.scaleAxis === 'last' ? 1 : count / Math.max(1, scaleCount);
+    const scaleStride = scaleAxis === 'last' ? 1 : count / Math.max(1, scaleCount);
     const channels = channelsOf(x!.shape);
     const xBytes = { u8: 1, i16: 2, i32: 4, f32: 4 }[x!.dtype];
     return { count, channels, x: operandOf(x!), xBytes, factor: Math.fround(stepOf(x!)), scaleCount, scaleStride };
