@@ -319,7 +319,9 @@ function fusedCases(cases: FamilyCases): OpCase[] {
   const signedSettings =
     cases.family.name === 'codebook' ? epilogueSettings.map((each) => ({ ...each, hasSigns: true })) : [];
   const onSigns = signedSettings.flatMap((setting) =>
-    ['same 3x3, prime sizes', 'three odd groups', 'same 3x3, 2600 channels'].flatMap((name) => taken(name, setting)),
+    ['3x3 as large as the image', 'three odd groups', 'same 3x3, 2600 channels'].flatMap((name) =>
+      taken(name, setting),
+    ),
   );
   const largest = cases.usualBits.flatMap(([weightBits, activationBits]) =>
     ['same 3x3, 128 to 256', 'same 3x3, 2600 channels'].flatMap((name) =>
