@@ -2,6 +2,7 @@
 import { openBackend } from '../backends/index.js';
 import { initialSelection } from '../compact/initial-selection.js';
 import type { Backend } from '../core/backend.js';
+import type { Graph } from '../core/graph.js';
 import { type Dataset, openData, prepareDataset } from '../data/index.js';
 import { buildGraph, defineNetwork, type NetworkDefinition } from '../nn/network.js';
 import { isSelectionVariable } from '../nn/selection.js';
@@ -55,7 +56,8 @@ export interface NewRun {
 /** Begins a run in a folder of its own and trains. A mistake in the description leaves no folder behind. */
 export async function startTraining({ description, data, options, output, parent }: NewRun): Promise<void> {
   const network = defineNetwork(description.network);
-  const initial = parent && initialTensors(network, parent, options.seed);
+  const { graph } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
+  const initial = parent && initialTensors(network, graph, parent, options.seed);
   const backend = await openBackend({ ...options, onNotice: output.note });
   const compute = computeOf(options, backend);
   const complete: RunDescription = { ...description, training: { ...description.training, compute } };
@@ -73,8 +75,12 @@ export async function startTraining({ description, data, options, output, parent
 }
 
 /** The parent's tensors and, where the network has sub-codebooks, these of the parent's filters. Throws when they do not fit. */
-function initialTensors(network: NetworkDefinition, parent: Checkpoint, seed: number): Checkpoint['tensors'] {
-  const { graph } = buildGraph(network, { batch: 1, training: true, seed });
+function initialTensors(
+  network: NetworkDefinition,
+  graph: Graph,
+  parent: Checkpoint,
+  seed: number,
+): Checkpoint['tensors'] {
   const { selection } = network.options;
   const own = [...graph.variables.values()].filter(({ value }) => !isSelectionVariable(value.name));
   requireTensors(
