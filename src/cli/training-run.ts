@@ -6,6 +6,7 @@ import type { Graph } from '../core/graph.js';
 import { type Dataset, openData, prepareDataset } from '../data/index.js';
 import { buildGraph, defineNetwork, type NetworkDefinition } from '../nn/network.js';
 import { isSelectionVariable } from '../nn/selection.js';
+import { type LayerSummary, summarize } from '../nn/summary.js';
 import { type Checkpoint, saveCheckpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
 import { requireTensors } from '../train/fill-variables.js';
@@ -196,7 +197,21 @@ async function consume(
   return summary;
 }
 
-function reportDone({ description, backend, run, output }: TrainingRun, summary: TrainingSummary): void {
+/** Of the filters that are drawn from sub-codebooks, with these. */
+function codewordFacts({
+  network,
+  description,
+}: TrainingRun): { codewords: number; bitsPerWeight: number } | undefined {
+  const { codewords } = description.network;
+  if (codewords === undefined) return undefined;
+  const { graph } = buildGraph(network, { batch: 1, training: true, seed: 0 });
+  const layers = summarize(graph).layers.filter((layer) => layer.codewords !== undefined);
+  const sum = (of: (layer: LayerSummary) => number): number => layers.reduce((total, layer) => total + of(layer), 0);
+  return { codewords, bitsPerWeight: (8 * sum((layer) => layer.weightBytes)) / sum((layer) => layer.parameters) };
+}
+
+function reportDone(running: TrainingRun, summary: TrainingSummary): void {
+  const { description, backend, run, output } = running;
   const { network, training } = description;
   const { isa, threads } = backend;
   const { selection, ...rest } = summary;
@@ -206,6 +221,7 @@ function reportDone({ description, backend, run, output }: TrainingRun, summary:
     bits: network.bits,
     epochs: training.epochs,
     ...rest,
+    ...codewordFacts(running),
     ...selection,
     seed: training.seed,
     backend: backend.name,

@@ -16,6 +16,7 @@ import type { IntegerConv2dAttributes } from '../ops/integer-conv2d/integer-conv
 import { type Family, type FamilyName, families } from '../ops/packed-conv2d/families.js';
 import { chooseKernel, tableInputsOf } from '../ops/packed-conv2d/kernel-choice.js';
 import { combineScales } from '../ops/quantize/scales.js';
+import { groupFilters } from '../ops/selection/group-filters.js';
 import type { Rewrite } from './rewrite.js';
 
 export interface ProductChoice {
@@ -34,6 +35,8 @@ interface Convolution {
   readonly x: Value;
   readonly filter: Value;
   readonly attributes: IntegerConv2dAttributes;
+  /** The most distinct patterns that a binary 3x3 filter can have, where they are few. */
+  readonly codewords?: number | undefined;
   /** Of the tensor whose memory the result is. */
   readonly outShape: Shape;
 }
@@ -63,7 +66,8 @@ export class LowBitProducts {
     const operands = { x: this.#rewrite.valueOf(x), filter: this.#rewrite.valueOf(filter) };
     const step = x.type.encoding!.step * filter.type.encoding!.step;
     const scale = filterScale && this.#rewrite.valueOf(filterScale);
-    if (!isMatrix) return this.#convolve(family, { ...convolution, ...operands }, step, scale);
+    const codewords = codewordsOf(filter);
+    if (!isMatrix) return this.#convolve(family, { ...convolution, ...operands, codewords }, step, scale);
     const [samples] = x.type.shape as [number];
     const inputs = sizeOf(x.type.shape) / samples;
     const matrices = {
@@ -161,7 +165,8 @@ export class LowBitProducts {
       activationBits: bitsOf(left.type),
       pixels: sizeOf(node.outputs[0]!.type.shape.slice(0, 3)),
     };
-    const name = chooseKernel(kind, this.#isa);
+    const codewords = product === 'forward' && !isMatrix ? codewordsOf(filter) : undefined;
+    const name = chooseKernel(codewords === undefined ? kind : { ...kind, codewords }, this.#isa);
     if (name === 'plain') return { reason: 'one output channel per group leaves nothing to share' };
     return { family: families[name] };
   }
@@ -173,7 +178,7 @@ export class LowBitProducts {
     const [kernelHeight, kernelWidth, groupInputs] = filter.type.shape as Extents;
     const { multiplier, offset } = operandOf(x.type);
     const weightBits = bitsOf(filter.type);
-    const tableInputs = tableInputsOf(family.name, undefined, this.#isa);
+    const tableInputs = tableInputsOf(family.name, convolution.codewords, this.#isa);
     const layout = { groups: attributes.groups, weightBits, tableInputs };
     const packed = target.apply(family.pack, `${name}/packed`, [filter], layout);
     const offsets =
@@ -237,6 +242,11 @@ function whyNotReversed(p: IntegerConv2dAttributes, filter: Shape, dy: Shape, im
   const { padTop, padLeft, outHeight, outWidth } = reversed(p, filter, image);
   const isCropped = outHeight - 1 - padTop >= dy[1]! || outWidth - 1 - padLeft >= dy[2]!;
   return isCropped ? 'its output leaves out part of the image' : undefined;
+}
+
+/** How many codewords a filter is drawn from; undefined where they may be all. */
+function codewordsOf({ node }: Value): number | undefined {
+  return node?.op === groupFilters ? sizeOf(node.inputs[1]!.type.shape) : undefined;
 }
 
 function bitsOf({ encoding }: TensorType): number {

@@ -107,6 +107,24 @@ test.each(['learned', 'fixed'] as const)('all 512 codewords, %s, are plain binar
   expect(selected.losses).toEqual(train(settings).losses);
 });
 
+test('wide layers of few codewords multiply on the codebook kernel, with the simulated losses', () => {
+  const network = defineNetwork({ preset: 'vgg-small', bits: '1-1-4', classes, zeroPoints, step, codewords: 16 });
+  const images = new Uint8Array(2 * 32 * 32 * 3).map((_, i) => (i * 7919) % 251);
+  const lossesOf = (compute: 'low-bit' | 'simulated') => {
+    const session = new TrainingSession(native, network, { batch: 2, seed: 1, compute, optimizer: { name: 'sgd' } });
+    const losses = [0, 1].map((i) => {
+      const renewal = { index: i, learningRate: 0.1 };
+      return session.step(images, [1, 2], { step: i, learningRate: 0.01, renewal });
+    });
+    const kernels = new Set(session.products.map(({ kernel }) => kernel));
+    session.dispose();
+    return { losses, kernels };
+  };
+  const [lowBit, simulated] = [lossesOf('low-bit'), lossesOf('simulated')];
+  expect(lowBit.kernels.has('codebook')).toBe(native.isa !== 'portable');
+  for (const [i, loss] of lowBit.losses.entries()) expect(Math.abs(loss - simulated.losses[i]!)).toBeLessThan(1e-4);
+}, 30_000);
+
 test('a stage shares a sub-codebook', () => {
   const network = { preset: 'resnet20', bits: '1-1-4', classes, zeroPoints, step, codewords: 16 } as const;
   const definition = defineNetwork({ ...network, selection: { share: 'stage' } });

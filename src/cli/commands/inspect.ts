@@ -119,8 +119,9 @@ function describePreset(name: string, options: InspectOptions): NetworkDescripti
   return { preset: preset.name, ...networkChoices(options), classes, zeroPoints: [0], step: 1 / 255 };
 }
 
-function networkTitle({ preset, width, bits }: NetworkDescription): string {
-  return `${preset}${width === undefined ? '' : ` ${width}`} ${bits}`;
+function networkTitle({ preset, width, bits, codewords }: NetworkDescription): string {
+  const selected = codewords === undefined ? '' : `, ${codewords} codewords`;
+  return `${preset}${width === undefined ? '' : ` ${width}`} ${bits}${selected}`;
 }
 
 /** The table for people; convolutions and dense layers with the batch norms, biases and RPReLUs between them. */
