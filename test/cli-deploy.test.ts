@@ -123,3 +123,66 @@ describe('errors are one line with an exit code', () => {
     else expect(result.status).toBe(status);
   });
 });
+
+describe('compact', () => {
+  const compacted = join(folder, 'compact');
+  const small = join(folder, 'compact.subbit');
+  const codewords = 8;
+  let result: Record<string, unknown>;
+
+  beforeAll(() => {
+    const recipe = ['--codewords', String(codewords), '--epochs', '3', '--renew-every', '4', '--teacher', run];
+    result = json('compact', run, ...recipe, '--out', compacted);
+  }, 120_000);
+
+  test('goes on from a run with few codewords', () => {
+    expect(result).toMatchObject({ run: compacted, preset: 'digits', bits: '1-2-4', epochs: 3, codewords });
+    expect(result.distinctCodewords).toEqual({ conv1: codewords, conv2: codewords });
+    const changed = result.changedCodewords as Record<string, number[]>;
+    // 60 % of 3 epochs of 44 steps, a renewal every 4.
+    expect(changed.conv1).toHaveLength(20);
+    expect(result.finalAccuracy).toBeGreaterThan(0.8);
+    // Three bits for nine weights, and the codebooks.
+    expect(result.bitsPerWeight).toBeGreaterThan(3 / 9);
+    expect(result.bitsPerWeight).toBeLessThan(0.35);
+  });
+
+  test('its file is smaller, and computes the same everywhere', () => {
+    const { fileBytes, predictedBytes } = json('export', compacted, '--format', 'subbit', '--out', small);
+    expect(predictedBytes).toBe(fileBytes);
+    // Three bits in place of nine for 6,144 filters are 4,608 bytes less.
+    expect(fileBytes).toBeLessThan(statSync(model).size - 4000);
+    expect(json('verify', small)).toMatchObject({ identical: true });
+    const { layers } = json('inspect', small) as { layers: { name: string; codewords?: number }[] };
+    expect(layers.find(({ name }) => name === 'conv2')).toMatchObject({ codewords });
+    const [ofRun, ofModel] = [json('eval', compacted), json('eval', small)];
+    expect(Math.abs((ofModel.accuracy as number) - (ofRun.accuracy as number))).toBeLessThan(0.01);
+  });
+
+  test('inspect --kernels shows what was selected, and when', () => {
+    const page = join(folder, 'kernels.html');
+    const { kernels } = json('inspect', compacted, '--kernels', '--html', page) as {
+      kernels: { selected: number[]; ranking: number[]; history: { renewals: unknown[] } }[];
+    };
+    for (const { selected, ranking, history } of kernels) {
+      expect(selected).toHaveLength(codewords);
+      expect(ranking.every((id) => selected.includes(id))).toBe(true);
+      expect(history.renewals).toHaveLength(20);
+    }
+    expect(readFileSync(page, 'utf8')).toMatch(/of 8 selected/);
+  });
+
+  test.each([
+    [['compact', run], 'needs --codewords'],
+    [['compact', run, '--codewords', '0'], 'in 1..512'],
+    [['compact', run, '--codewords', '8', '--select', 'best'], "'best'"],
+    [['train', 'digits', '--select', 'learned'], 'needs --codewords'],
+    [['train', 'digits', '--distill', '2'], 'in 0..1'],
+    [['compact', join(folder, 'nothing'), '--codewords', '8'], 'there is no run'],
+  ])('%j is refused in one line', (args, message) => {
+    const { status, stderr } = subbit(...args);
+    expect(status).toBe(2);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toContain(message);
+  });
+});

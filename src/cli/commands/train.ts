@@ -71,9 +71,9 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
   const source = options.data ?? (preset.name === 'digits' ? 'digits' : undefined);
   if (source === undefined)
     throw new UsageError(`${preset.name} needs --data NAME or --data FOLDER (see: subbit data list)`);
+  const choices = { ...networkChoices(options), ...selectionChoices(options) };
   const data = await loadData(source, preset.input, output);
   const { classes, zeroPoints, step } = data;
-  const choices = { ...networkChoices(options), ...selectionChoices(options) };
   const renewals = renewalChoices(options);
   const defaults = { ...preset.training, ...(renewals && { renewals }) };
   await startTraining({
