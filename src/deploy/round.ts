@@ -56,10 +56,7 @@ const clampedDeviations = 8;
 /** Largest integer of a clamped channel. */
 const fixedPointMax = 32767;
 
-/**
- * `graph` is an evaluation graph of batch 1 with the output 'logits'; `contents` has its variables by name. Throws a SubbitError
- * that names the layer for what cannot be deployed.
- */
+/** `graph`: of evaluation, batch 1, output 'logits'; `contents`: its variables by name. A SubbitError names what cannot be deployed. */
 export function roundNetwork(graph: Graph, contents: ReadonlyMap<string, TypedArray>): RoundedNetwork {
   // The first walk finds how large the streams can get; nothing else of it is used.
   const survey = new Rounder(graph, contents, undefined);

@@ -62,13 +62,20 @@ function exportRun(run: string, options: ExportOptions): void {
     options.filters,
     'form of filters',
   );
-  const { bytes, predictedBytes } = write(openCheckpoint(run, options.checkpoint, output.note), filters);
+  const { bytes, predictedBytes, roundings } = write(openCheckpoint(run, options.checkpoint, output.note), filters);
   writeFileAtomic(options.out, bytes);
-  const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes };
-  output.result(
-    result,
-    () => `${options.out}: ${formatBytes(bytes.length)}; check it with: subbit verify ${options.out}`,
+  const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes, roundings };
+  output.result(result, () =>
+    [
+      ...roundings.map(formatRounding),
+      `${options.out}: ${formatBytes(bytes.length)}; check it with: subbit verify ${options.out}`,
+    ].join('\n'),
   );
+}
+
+function formatRounding({ layer, what, relativeError }: Rounding): string {
+  const error = relativeError === undefined ? '' : ` (relative error ${relativeError.toExponential(1)})`;
+  return `${layer}: rounded ${what}${error}`;
 }
 
 /** Above this many multiply-accumulates one verification image must do: the reference is slow. */
