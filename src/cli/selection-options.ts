@@ -20,6 +20,7 @@ export interface SelectionOptions {
   readonly start?: string;
   readonly temperature?: number;
   readonly sweeps?: number;
+  readonly columns?: string;
   readonly noise?: number;
   readonly pull?: number;
   readonly scale?: string;
@@ -43,6 +44,7 @@ export function addSelectionOptions(parser: Parser): Parser {
     .option('--start <codewords>', `what selection begins with: ${starts.join('; ')} (default: k-means)`)
     .option('--temperature <t>', "of Sinkhorn's plan (default: 0.2)", number('--temperature', 0))
     .option('--sweeps <n>', 'of Sinkhorn (default: 10)', integer('--sweeps', 1))
+    .option('--columns <which>', 'positions that are assigned: selected or all, as in the paper (default: selected)')
     .option('--noise <factor>', 'of the Gumbel noise (default: 0)', number('--noise', 0))
     .option(
       '--pull <factor>',
@@ -75,9 +77,9 @@ export function addSelectionOptions(parser: Parser): Parser {
 
 /** The part of a network's description that the options give. Throws UsageErrors. */
 export function selectionChoices(options: SelectionOptions): Pick<NetworkDescription, 'codewords' | 'selection'> {
-  const { codewords, select, start, temperature, sweeps, noise, pull, scale, share } = options;
+  const { codewords, select, start, temperature, sweeps, columns, noise, pull, scale, share } = options;
   if (codewords === undefined) {
-    const given = Object.entries({ select, start, temperature, sweeps, noise, pull, scale, share }).find(
+    const given = Object.entries({ select, start, temperature, sweeps, columns, noise, pull, scale, share }).find(
       ([, value]) => value !== undefined,
     );
     if (given) throw new UsageError(`--${given[0]} is about the choice of codewords and needs --codewords`);
@@ -90,6 +92,9 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
     ...(start === undefined ? {} : { start: start as SelectionStart }),
     ...(temperature === undefined ? {} : { temperature }),
     ...(sweeps === undefined ? {} : { sweeps }),
+    ...(columns === undefined
+      ? {}
+      : { columns: lookUp({ selected: 'selected', all: 'all' } as const, columns, 'choice') }),
     ...(noise === undefined ? {} : { noise }),
     ...(pull === undefined ? {} : { pull }),
     ...(scale === undefined ? {} : { scale: lookUp({ layer: 'layer', channel: 'channel' } as const, scale, 'scale') }),

@@ -35,6 +35,11 @@ export interface SelectionDescription {
   readonly temperature?: number;
   /** Of Sinkhorn: rows, then columns. @default 10 */
   readonly sweeps?: number;
+  /**
+   * Positions that the assignment looks at: all 512, the paper's permutation, or those of the sub-codebook, which is several times faster
+   * (ops/selection/assign.ts). @default 'selected'
+   */
+  readonly columns?: 'selected' | 'all';
   /** Factor of the Gumbel noise. @default 0 */
   readonly noise?: number;
   /**
@@ -66,6 +71,7 @@ export function completeSelection(
     start = 'k-means',
     temperature = 0.2,
     sweeps = 10,
+    columns = 'selected',
     noise = 0,
     pull = 1,
     share = 'layer',
@@ -79,7 +85,7 @@ export function completeSelection(
     throw new UsageError(`sweeps must be an integer above 0, not ${sweeps}`);
   if (!(pull >= 0)) throw new UsageError(`the pull must be at least 0, not ${pull}`);
   if (!(noise >= 0)) throw new UsageError(`the noise must be at least 0, not ${noise}`);
-  return { codewords, method, start, temperature, sweeps, noise, pull, scale, share };
+  return { codewords, method, start, temperature, sweeps, columns, noise, pull, scale, share };
 }
 
 /** Logits whose assignment is `ids`: 1 for each codeword at its position, 0 elsewhere. */

@@ -53,7 +53,10 @@ function train(
 
 const cases: readonly (readonly [string, Partial<NetworkDescription>])[] = [
   ['learned', { codewords: 12, selection: { pull: 0, sweeps: 2 } }],
-  ['learned, with noise and pull', { codewords: 33, selection: { noise: 0.2, sweeps: 3, temperature: 0.5 } }],
+  [
+    'learned, with noise and pull',
+    { codewords: 33, selection: { columns: 'all', noise: 0.2, sweeps: 3, temperature: 0.5 } },
+  ],
   ['learned, one scale per channel', { bits: '1-2-32', codewords: 12, selection: { pull: 0, sweeps: 2 } }],
   ['patterns', { codewords: 12, selection: { method: 'patterns' } }],
 ];

@@ -56,11 +56,11 @@ function subCodebook({ graph, training, seed, step }: Scope, group: string, sele
     const duals = variable(names.duals, real([numCodewords]), () => {});
     const square = real([numCodewords, numCodewords]);
     const logits = variable(names.logits, square, (data) => data.set(logitsOf(first())), true);
-    const { noise, temperature, sweeps } = selection;
+    const { noise, temperature, sweeps, columns } = selection;
     const noisy =
       noise === 0 ? logits : graph.apply(addGumbelNoise, `${group}/noisy`, [logits, step], { noise, ...random });
     const plan = graph.apply(sinkhorn, `${group}/plan`, [noisy], { temperature, sweeps });
-    graph.add(assign, `${group}/assignment`, [plan, ids, duals], { columns: 'all' });
+    graph.add(assign, `${group}/assignment`, [plan, ids, duals], { columns });
     return graph.apply(selectedCodewords, `${group}/selected`, [ids, plan], {});
   }
   if (method === 'patterns') {
