@@ -20,6 +20,7 @@ import { rprelu } from './rprelu/rprelu.js';
 import { runtimeOps } from './runtime.js';
 import { groupFilters } from './selection/group-filters.js';
 import { addGumbelNoise } from './selection/gumbel-noise.js';
+import { selectedCodewords } from './selection/selected-codewords.js';
 import { sinkhorn } from './selection/sinkhorn.js';
 import { strideShortcut } from './shortcut/shortcut.js';
 import { softmaxCrossEntropy } from './softmax/softmax.js';
@@ -177,6 +178,11 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
     const labels = double.input({ dtype: 'i32', shape: [4] }, values(2, 0, -1, 4));
     double.graph.add(softmaxCrossEntropy, 'loss', [double.real([4, 1, 1, 5], distinct), labels], {});
     expectGradients(double, [0]);
+    const distilled = new DoubleGraph();
+    const counted = distilled.input({ dtype: 'i32', shape: [4] }, values(2, 0, -1, 4));
+    const targets = distilled.real([4, 5], values(0.5, 0.1, 0.1, 0, 0.3));
+    distilled.graph.add(softmaxCrossEntropy, 'loss', [distilled.real([4, 1, 1, 5], distinct), counted, targets], {});
+    expectGradients(distilled, [0]);
   },
   [addGumbelNoise.name]() {
     const double = new DoubleGraph();
@@ -199,9 +205,10 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
 };
 
 /** Whose gradient is defined, not derived. */
-const straightThrough = [quantizeSign, quantizeTanh, quantizeUnit, dequantize, quantizeBackward, groupFilters].map(
-  (op) => op.name,
-);
+const straightThrough = [
+  ...[quantizeSign, quantizeTanh, quantizeUnit, dequantize, quantizeBackward],
+  ...[groupFilters, selectedCodewords],
+].map((op) => op.name);
 
 /** Without a gradient of their own: gradients, sums and scales that count as constants, what writes to variables. */
 const notDifferentiable = [
@@ -217,6 +224,7 @@ const notDifferentiable = [
   'batch-norm-gradient-sums',
   'batch-norm-gradient',
   'mean-abs',
+  'mean-abs-per-channel',
   // Its gradient is part of quantize-tanh's.
   'max-abs-tanh',
   'quantize-tanh-gradient',
@@ -235,6 +243,7 @@ const notDifferentiable = [
   'sinkhorn-gradient',
   // What goes back through the assignment takes the plan's gradient for that of the permutation.
   'assign',
+  'renew-patterns',
   // Of lowered training graphs, which have their gradients already.
   'add-dequantized',
   'combine-scales',
