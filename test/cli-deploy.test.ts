@@ -177,6 +177,7 @@ describe('compact', () => {
     [['compact', run, '--codewords', '0'], 'in 1..512'],
     [['compact', run, '--codewords', '8', '--select', 'best'], "'best'"],
     [['train', 'digits', '--select', 'learned'], 'needs --codewords'],
+    [['train', 'digits', '--renew-every', '5'], '--renew-every is about the choice of codewords'],
     [['train', 'digits', '--distill', '2'], 'in 0..1'],
     [['compact', join(folder, 'nothing'), '--codewords', '8'], 'there is no run'],
   ])('%j is refused in one line', (args, message) => {

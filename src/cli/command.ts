@@ -7,6 +7,11 @@ export interface CliCommand {
   register(program: Parser): void;
 }
 
+/** The flag of an option by its property: renewEvery -> --renew-every */
+export function flagOf(property: string): string {
+  return `--${property.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** A commander argument parser for integers in lowest .. highest. */
 export function integer(
   option: string,

@@ -12,7 +12,7 @@ import { numCodewords } from '../ops/codewords.js';
 import { defaultRenewals, type RenewalOptions } from '../optim/renewals.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
-import { integer, number, share } from './command.js';
+import { flagOf, integer, number, share } from './command.js';
 
 export interface SelectionOptions {
   readonly codewords?: number;
@@ -79,10 +79,12 @@ export function addSelectionOptions(parser: Parser): Parser {
 export function selectionChoices(options: SelectionOptions): Pick<NetworkDescription, 'codewords' | 'selection'> {
   const { codewords, select, start, temperature, sweeps, columns, noise, pull, scale, share } = options;
   if (codewords === undefined) {
-    const given = Object.entries({ select, start, temperature, sweeps, columns, noise, pull, scale, share }).find(
+    const { renewEvery, renewAfter, renewUntil, selectionLr } = options;
+    const of = { select, start, temperature, sweeps, columns, noise, pull, scale, share };
+    const given = Object.entries({ ...of, renewEvery, renewAfter, renewUntil, selectionLr }).find(
       ([, value]) => value !== undefined,
     );
-    if (given) throw new UsageError(`--${given[0]} is about the choice of codewords and needs --codewords`);
+    if (given) throw new UsageError(`${flagOf(given[0])} is about the choice of codewords and needs --codewords`);
     return {};
   }
   if (select !== undefined) lookUp(selectionMethods, select, 'selection method');

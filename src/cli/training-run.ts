@@ -58,7 +58,7 @@ export interface NewRun {
 export async function startTraining({ description, data, options, output, parent }: NewRun): Promise<void> {
   const network = defineNetwork(description.network);
   const { graph } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
-  const initial = parent && initialTensors(network, graph, parent, options.seed);
+  const initial = parent && initialTensors(network, graph, parent);
   const backend = await openBackend({ ...options, onNotice: output.note });
   const compute = computeOf(options, backend);
   const complete: RunDescription = { ...description, training: { ...description.training, compute } };
@@ -76,21 +76,14 @@ export async function startTraining({ description, data, options, output, parent
 }
 
 /** The parent's tensors and, where the network has sub-codebooks, these of the parent's filters. Throws when they do not fit. */
-function initialTensors(
-  network: NetworkDefinition,
-  graph: Graph,
-  parent: Checkpoint,
-  seed: number,
-): Checkpoint['tensors'] {
+function initialTensors(network: NetworkDefinition, graph: Graph, parent: Checkpoint): Checkpoint['tensors'] {
   const { selection } = network.options;
   const own = [...graph.variables.values()].filter(({ value }) => !isSelectionVariable(value.name));
   requireTensors(
     own.map(({ value }) => ({ name: value.name, shape: value.type.shape })),
     parent.tensors,
   );
-  return selection
-    ? { ...parent.tensors, ...initialSelection(graph, selection, parent.tensors, seed) }
-    : parent.tensors;
+  return selection ? { ...parent.tensors, ...initialSelection(graph, selection, parent.tensors) } : parent.tensors;
 }
 
 /** Reading and resizing a large set takes seconds, so it is announced. */

@@ -1,12 +1,11 @@
 /** What selection begins with when a network starts from a trained one: sub-codebooks from that one's filters. */
 import type { Graph } from '../core/graph.js';
-import { patternsOf, randomCodewords } from '../nn/quantizers/codebook.js';
+import { patternsOf } from '../nn/quantizers/codebook.js';
 import { logitsOf, type Selection, selectionNames } from '../nn/selection.js';
 import { codewordTaps, numCodewords } from '../ops/codewords.js';
 import { groupFilters } from '../ops/selection/group-filters.js';
 import { storageOf } from '../passes/plan-memory.js';
 import type { Checkpoint, CheckpointTensor } from '../train/checkpoint.js';
-import { Philox } from '../util/philox.js';
 import { codewordIds, patternStatistics } from './pattern-statistics.js';
 import { kMeans, mostFrequent } from './subsets.js';
 
@@ -18,12 +17,16 @@ export function initialSelection(
   graph: Graph,
   { codewords, start }: Selection,
   trained: Checkpoint['tensors'],
-  seed: number,
 ): Record<string, CheckpointTensor> {
   const idsOf = (name: string, filters: readonly string[]): ArrayLike<number> => {
     const own = trained[name];
     if (own?.data.length === codewords) return own.data;
-    if (start === 'random') return randomCodewords(codewords, new Philox(seed, name));
+    if (start === 'random') {
+      // As a training from scratch draws them.
+      const drawn = new Int32Array(codewords);
+      graph.variables.get(name)!.initialize(drawn);
+      return drawn;
+    }
     return (start === 'k-means' ? kMeans : mostFrequent)(countsOf(filters, trained), codewords);
   };
   const tensors: Record<string, CheckpointTensor> = {};

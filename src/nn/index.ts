@@ -20,4 +20,5 @@ export {
 } from './network.js';
 export { activationQuantizers, gradientQuantizers, type Quantizer, weightQuantizers } from './quantizers/index.js';
 export { heNormal, type Initializer, type Layer, ones, Scope, type ScopeOptions, zeros } from './scope.js';
+export { type SelectionDescription, selectionMethods, selectionStarts } from './selection.js';
 export { type LayerSummary, type NetworkSummary, summarize } from './summary.js';

@@ -6,6 +6,7 @@ import type { Graph, Value } from '../core/graph.js';
 import { quantized, real } from '../core/tensor.js';
 import { channelsOf } from '../ops/elementwise/elementwise.js';
 import { rprelu } from '../ops/rprelu/rprelu.js';
+import { groupFilters } from '../ops/selection/group-filters.js';
 import { softmaxCrossEntropy } from '../ops/softmax/softmax.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
@@ -140,6 +141,10 @@ export function buildGraph(
   scope.requireKnownLayers();
   if (scope.shortcutActivation === 'rprelu' && !graph.nodes.some(({ op }) => op.name === rprelu.name))
     throw new UsageError('the network has no shortcuts that RPReLU could follow; leave the shortcut activation out');
+  if (scope.selection !== undefined && !graph.nodes.some(({ op }) => op.name === groupFilters.name))
+    throw new UsageError(
+      'the network has no 3x3 filters of 1 bit to choose codewords for; use --bits 1-A-G or leave the codewords out',
+    );
   const targets = distilled ? graph.input('targets', real([batch, channelsOf(logits.type.shape)])) : undefined;
   const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels, targets], {});
   const outputs = { logits, losses: losses!, probabilities: probabilities!, predictions: predictions! };

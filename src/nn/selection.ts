@@ -36,7 +36,7 @@ export interface SelectionDescription {
   /** Of Sinkhorn: rows, then columns. @default 10 */
   readonly sweeps?: number;
   /**
-   * Positions that the assignment looks at: all 512, the paper's permutation, or those of the sub-codebook, which is several times faster
+   * Positions that the assignment looks at: all 512, the paper's permutation, or those of the sub-codebook, which is hundreds of times faster where logits tie
    * (ops/selection/assign.ts). @default 'selected'
    */
   readonly columns?: 'selected' | 'all';
@@ -100,9 +100,6 @@ const idsSuffix = '/codewords';
 /** Whether a variable holds the ids of a sub-codebook. */
 export const isCodewords = (name: string): boolean => name.endsWith(idsSuffix);
 
-/** Whether a variable is one of a selection's. */
-export const isSelectionVariable = (name: string): boolean => /\/(codewords|duals|logits|patterns)$/.test(name);
-
 /** What a sub-codebook serves, a layer or a stage, from the name of its ids. */
 export const servedBy = (ids: string): string => ids.slice(0, -idsSuffix.length).replace(/\/weights$/, '');
 
@@ -117,3 +114,7 @@ export const selectionNames = (group: string) => ({
   /** f32 [n, 9] (method 'patterns') */
   patterns: `${group}/patterns`,
 });
+
+/** Whether a variable is one of a selection's. */
+export const isSelectionVariable = (name: string): boolean =>
+  Object.values(selectionNames('')).some((ending) => name.endsWith(ending));

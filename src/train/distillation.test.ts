@@ -69,6 +69,12 @@ test('a student learns from the teacher', async () => {
   expect(losses.at(-1)).toBeLessThan(losses[0]! / 2);
 });
 
+test('a distillation without its teacher, or a teacher without distillation, is refused', async () => {
+  const distilled = describe('1-2-4', 1, { distillation: { teacher: 't', weight: 1 } });
+  await expect(run(distilled)).rejects.toThrow('needs both');
+  await expect(run(describe('1-2-4', 1), teacher)).rejects.toThrow('needs both');
+});
+
 test('a teacher of other classes is refused', () => {
   const { network } = describe('1-2-4', 1);
   const student = { ...network, classes: ['a', 'b'] };

@@ -17,8 +17,8 @@ import { closeSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError } from '../util/errors.js';
+import type { CodewordChange, CodewordChanges } from './codeword-changes.js';
 import type { LayerDiagnostics } from './diagnostics.js';
-import type { CodewordChange } from './trainer.js';
 
 export interface StepLine {
   readonly type: 'step';
@@ -56,7 +56,7 @@ export interface DiagnosticsLine {
 export interface RenewalLine {
   readonly type: 'renewal';
   readonly step: number;
-  readonly changes: Readonly<Record<string, CodewordChange>>;
+  readonly changes: CodewordChanges;
 }
 
 export type MetricsLine = StepLine | EpochLine | DiagnosticsLine | RenewalLine;

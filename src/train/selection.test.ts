@@ -145,6 +145,12 @@ test('renewals begin after the warm-up, come every so many steps, and end', () =
   expect(renewing.filter(([, index]) => index !== undefined)).toEqual([10, 14, 18, 22, 26].map((at, i) => [at, i]));
 });
 
+test('a network without binary 3x3 filters has nothing to choose for', () => {
+  const description = { preset: 'digits', bits: '2-2-4', classes, zeroPoints, step, codewords: 16 };
+  const options = { batch: 2, seed: 1, optimizer: { name: 'sgd' } } as const;
+  expect(() => new TrainingSession(native, defineNetwork(description), options)).toThrow('no 3x3 filters of 1 bit');
+});
+
 test.each([
   [{ codewords: 0 }, 'codewords must be an integer in 1..512, not 0'],
   [{ codewords: 16, selection: { temperature: 0 } }, 'temperature must be above 0'],

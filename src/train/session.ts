@@ -107,17 +107,17 @@ export class TrainingSession {
   /** Up to the loss, and what comes after it (the backward pass and the update), without what only renewals need. */
   readonly #forward: readonly Range[];
   readonly #backward: readonly Range[];
-  /** Nodes that run only in steps that renew the selection of codewords. */
-  readonly renewing: ReadonlySet<Node>;
   /** The same with everything, for steps that renew the selection. */
   readonly #whole: { readonly forward: Range; readonly backward: Range };
+  /** Nodes that run only in steps that renew the selection of codewords. */
+  readonly renewing: ReadonlySet<Node>;
 
   constructor(backend: Backend, network: NetworkDefinition, options: SessionOptions) {
     this.variables = new Variables(backend);
-    this.batch = options.batch;
+    const { batch, seed, distilled = false } = options;
+    this.batch = batch;
     this.#network = network;
     this.#options = options;
-    const { batch, seed, distilled = false } = options;
     const training = buildGraph(network, { batch, training: true, seed, distilled });
     addTraining(training, options);
     const step = lowered(training.graph, backend, options.compute);
@@ -130,7 +130,7 @@ export class TrainingSession {
     const isOrdinary = (node: Node): boolean => !this.renewing.has(node);
     this.#forward = rangesOf(nodes, this.#whole.forward, isOrdinary);
     this.#backward = rangesOf(nodes, this.#whole.backward, isOrdinary);
-    const evaluation = buildGraph(network, { batch: options.batch, training: false, seed: options.seed });
+    const evaluation = buildGraph(network, { batch, training: false, seed });
     this.#evaluation = new Plan(lowered(evaluation.graph, backend, options.compute).graph, this.variables);
   }
 

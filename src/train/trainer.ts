@@ -13,6 +13,14 @@ import { learningRateAt } from '../optim/schedules.js';
 import { SubbitError } from '../util/errors.js';
 import { runPendingEvents } from '../util/event-loop.js';
 import type { Checkpoint } from './checkpoint.js';
+import {
+  type CodewordChanges,
+  changesOf,
+  type ExchangeCounts,
+  type SelectionSummary,
+  selectionSummary,
+  withChanges,
+} from './codeword-changes.js';
 import type { RunDescription, TrainingConfig } from './config.js';
 import { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
 import { Teacher } from './distillation.js';
@@ -82,12 +90,7 @@ export interface RenewalEvent {
   readonly type: 'renewal';
   readonly step: number;
   /** By what the sub-codebooks serve (a layer, or a stage): ids that came and went. */
-  readonly changes: Readonly<Record<string, CodewordChange>>;
-}
-
-export interface CodewordChange {
-  readonly added: readonly number[];
-  readonly removed: readonly number[];
+  readonly changes: CodewordChanges;
 }
 
 export interface EpochEvent {
@@ -113,11 +116,7 @@ export interface TrainingSummary {
   /** Time spent waiting for batches. */
   readonly waitedSeconds: number;
   /** Of networks with sub-codebooks, by what these serve. */
-  readonly selection?: {
-    readonly distinctCodewords: Readonly<Record<string, number>>;
-    /** How many were exchanged in each renewal. */
-    readonly changedCodewords: Readonly<Record<string, readonly number[]>>;
-  };
+  readonly selection?: SelectionSummary;
 }
 
 /** What a checkpoint carries besides tensors and position. */
@@ -128,7 +127,7 @@ interface History {
   /** Sum of the step losses of the epoch under way. */
   readonly lossSum: number;
   /** How many codewords each renewal exchanged, by what the sub-codebooks serve. */
-  readonly changedCodewords?: Readonly<Record<string, readonly number[]>>;
+  readonly changedCodewords?: ExchangeCounts;
 }
 
 const freshHistory: History = { bestAccuracy: 0, bestEpoch: 0, finalAccuracy: 0, lossSum: 0 };
@@ -141,8 +140,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const { description, data, backend, checkpoint, signal, checkpointEvery = 500 } = options;
   const { training } = description;
   const network = options.network ?? defineNetwork(description.network);
-  const session = new TrainingSession(backend, network, { ...training, distilled: options.teacher !== undefined });
   const teacher = createTeacher(options);
+  const session = new TrainingSession(backend, network, { ...training, distilled: teacher !== undefined });
   const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
   const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
   const loader = await createLoader(data.train, {
@@ -255,6 +254,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         return;
       }
     }
+    const selection = selectionSummary(session.codewords(), history.changedCodewords);
     yield {
       type: 'done',
       summary: {
@@ -264,7 +264,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         seconds: (performance.now() - started) / 1000,
         secondsPerEpoch: fullEpochs === 0 ? 0 : fullEpochSeconds / fullEpochs,
         waitedSeconds: loader.waitedMilliseconds / 1000,
-        ...selectionSummary(session.codewords(), history.changedCodewords),
+        ...(selection && { selection }),
       },
     };
   } finally {
@@ -277,6 +277,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
 
 function createTeacher({ teacher, description, backend }: TrainOptions): Teacher | undefined {
   const { distillation, batch } = description.training;
+  if ((teacher === undefined) !== (distillation === undefined))
+    throw new SubbitError(
+      'a training with a teacher needs both: its checkpoint, and the distillation of the description',
+    );
   if (teacher === undefined || distillation === undefined) return undefined;
   return new Teacher(backend, teacher, { student: description.network, batch, weight: distillation.weight });
 }
@@ -284,33 +288,6 @@ function createTeacher({ teacher, description, backend }: TrainOptions): Teacher
 function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: number): Renewal | undefined {
   const index = renewals && renewalAt(renewals, { step, totalSteps });
   return index === undefined ? undefined : { index, learningRate: renewals!.learningRate };
-}
-
-type Codebooks = Readonly<Record<string, readonly number[]>>;
-
-function changesOf(before: Codebooks, after: Codebooks): RenewalEvent['changes'] {
-  const without = (ids: readonly number[], others: readonly number[]): number[] => {
-    const known = new Set(others);
-    return ids.filter((id) => !known.has(id));
-  };
-  const names = Object.keys(after);
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      { added: without(after[name]!, before[name]!), removed: without(before[name]!, after[name]!) },
-    ]),
-  );
-}
-
-function withChanges(counts: History['changedCodewords'], changes: RenewalEvent['changes']): Codebooks {
-  const entries = Object.entries(changes);
-  return Object.fromEntries(entries.map(([name, { added }]) => [name, [...(counts?.[name] ?? []), added.length]]));
-}
-
-function selectionSummary(codebooks: Codebooks, changed: Codebooks = {}): Pick<TrainingSummary, 'selection'> {
-  const distinct = Object.entries(codebooks).map(([name, ids]) => [name, new Set(ids).size]);
-  if (distinct.length === 0) return {};
-  return { selection: { distinctCodewords: Object.fromEntries(distinct), changedCodewords: changed } };
 }
 
 function createDiagnostics(

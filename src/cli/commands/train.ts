@@ -8,7 +8,7 @@ import type { RunDescription } from '../../train/config.js';
 import { RunFolder, readRunConfig } from '../../train/run-folder.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
-import { addBackendOptions, type BackendOptions, type CliCommand } from '../command.js';
+import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
@@ -55,7 +55,7 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     const given = Object.keys(options).filter((name) => parser.getOptionValueSource(name) === 'cli');
     const refused = given.find((name) => !resumeOptions.has(name));
     if (preset !== undefined || refused !== undefined) {
-      const what = preset ?? `--${refused!.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      const what = preset ?? flagOf(refused!);
       throw new UsageError(
         `a resumed run keeps its own settings; leave out ${what}, or start a new run with --init ${path}`,
       );

@@ -33,7 +33,7 @@ export const codebookWeights: Quantizer = {
     const [height, width] = filter.type.shape;
     if (bits !== 1 || height !== 3 || width !== 3) return dorefaWeights.quantize(scope, name, filter, bits);
     const group = selection.share === 'layer' ? name : name.slice(0, name.indexOf('/'));
-    const ids = scope.shared(`${group}/codewords`, () => subCodebook(scope, group, selection));
+    const ids = scope.shared(selectionNames(group).ids, () => subCodebook(scope, group, selection));
     const scale =
       selection.scale === 'layer'
         ? graph.apply(meanAbs, `${name}/scale`, [filter], {})
@@ -77,7 +77,7 @@ function subCodebook({ graph, training, seed, step }: Scope, group: string, sele
 }
 
 /** Distinct ids, ascending. */
-export function randomCodewords(count: number, random: Philox): number[] {
+function randomCodewords(count: number, random: Philox): number[] {
   const ids = Array.from({ length: numCodewords }, (_, id) => id);
   random.shuffle(ids);
   return ids.slice(0, count).sort((a, b) => a - b);
