@@ -40,7 +40,7 @@ export interface OpCase {
   readonly parity: Parity;
 }
 
-/** A case whose attributes are checked against the op's. Exact unless `parity` says otherwise. */
+/** A case whose attributes are checked against the op's; optional inputs at the end may be left out. Exact unless `parity` says otherwise. */
 export function opCase<A, S extends ParamSpec>(
   op: Op<A, S>,
   name: string,
@@ -48,7 +48,7 @@ export function opCase<A, S extends ParamSpec>(
   attributes: NoInfer<A>,
   parity: Parity = 'exact',
 ): OpCase {
-  return { name, op: op as AnyOp, attributes, inputs, parity };
+  return { name, op: op as AnyOp, attributes, inputs: op.inputs.map((_, i) => inputs[i]), parity };
 }
 
 /**
