@@ -13,17 +13,22 @@
  */
 import { SubbitError } from '../util/errors.js';
 
-/** ONNX's numbers of the element types, and the array that holds the elements. */
+/** ONNX's numbers of the element types, and the array that holds the elements: of the packed ones, one in each byte. */
 const elementTypes = {
-  float32: { code: 1, array: Float32Array },
-  uint8: { code: 2, array: Uint8Array },
-  int8: { code: 3, array: Int8Array },
-  int32: { code: 6, array: Int32Array },
-  int64: { code: 7, array: BigInt64Array },
+  float32: { code: 1, array: Float32Array, bits: 32 },
+  uint8: { code: 2, array: Uint8Array, bits: 8 },
+  int8: { code: 3, array: Int8Array, bits: 8 },
+  int16: { code: 5, array: Int16Array, bits: 16 },
+  int32: { code: 6, array: Int32Array, bits: 32 },
+  int64: { code: 7, array: BigInt64Array, bits: 64 },
+  uint4: { code: 21, array: Uint8Array, bits: 4 },
+  int4: { code: 22, array: Int8Array, bits: 4 },
+  uint2: { code: 25, array: Uint8Array, bits: 2 },
+  int2: { code: 26, array: Int8Array, bits: 2 },
 } as const;
 
 export type OnnxElementType = keyof typeof elementTypes;
-export type OnnxArray = Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array;
+export type OnnxArray = Float32Array | Uint8Array | Int8Array | Int16Array | Int32Array | BigInt64Array;
 
 /** A graph's input or output. */
 export interface OnnxValue {
@@ -33,17 +38,22 @@ export interface OnnxValue {
   readonly shape: readonly (number | string)[];
 }
 
-/** A tensor that is stored in the model; the type of its elements is that of the array. */
+/** A tensor that is stored in the model. */
 export interface OnnxTensor {
   readonly shape: readonly number[];
   readonly data: OnnxArray;
+  /** @default that of the array, a whole number of bytes */
+  readonly type?: OnnxElementType;
 }
 
 export type OnnxAttribute =
   | { readonly int: number }
   | { readonly float: number }
+  | { readonly text: string }
   | { readonly ints: readonly number[] }
-  | { readonly tensor: OnnxTensor };
+  | { readonly tensor: OnnxTensor }
+  /** In a function's body: the function's own attribute of that name, an integer. */
+  | { readonly intOf: string };
 
 export interface OnnxNode {
   /** As ONNX spells it: 'Conv'. */
@@ -55,6 +65,16 @@ export interface OnnxNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
+}
+
+/** An operator that the model brings along, as a graph of others. */
+export interface OnnxFunction {
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: readonly string[];
+  readonly nodes: readonly OnnxNode[];
 }
 
 export interface OnnxModel {
@@ -70,6 +90,9 @@ export interface OnnxModel {
   readonly domains?: Readonly<Record<string, number>>;
   /** @default 8, of the same time as opset 17 */
   readonly irVersion?: number;
+  readonly functions?: readonly OnnxFunction[];
+  /** What else the file says, by name. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 const maxBytes = 2 ** 31 - 1;
@@ -78,8 +101,12 @@ const maxBytes = 2 ** 31 - 1;
 export function encodeOnnx(model: OnnxModel): Uint8Array<ArrayBuffer> {
   const file = new Message().int(1, model.irVersion ?? 8).text(2, 'subbit');
   file.message(7, encodeGraph(model));
-  for (const [domain, version] of Object.entries({ '': model.opset ?? 17, ...model.domains }))
+  const opset = model.opset ?? 17;
+  for (const [domain, version] of Object.entries({ '': opset, ...model.domains }))
     file.message(8, new Message().text(1, domain).int(2, version));
+  for (const [key, value] of Object.entries(model.metadata ?? {}))
+    file.message(14, new Message().text(1, key).text(2, value));
+  for (const each of model.functions ?? []) file.message(25, encodeFunction(each, opset));
   if (file.bytes > maxBytes) throw new SubbitError(`the ONNX model '${model.name}' has ${file.bytes} bytes, over 2 GB`);
   return file.toBytes();
 }
@@ -92,6 +119,15 @@ function encodeGraph({ name, inputs, outputs, initializers, nodes }: OnnxModel):
   for (const value of inputs) graph.message(11, encodeValue(value));
   for (const value of outputs) graph.message(12, encodeValue(value));
   return graph;
+}
+
+function encodeFunction({ domain, name, inputs, outputs, attributes, nodes }: OnnxFunction, opset: number): Message {
+  const message = new Message().text(1, name);
+  for (const input of inputs) message.text(4, input);
+  for (const output of outputs) message.text(5, output);
+  for (const attribute of attributes) message.text(6, attribute);
+  for (const node of nodes) message.message(7, encodeNode(node));
+  return message.message(9, new Message().text(1, '').int(2, opset)).text(10, domain);
 }
 
 function encodeNode({ op, domain, name, inputs, outputs, attributes = {} }: OnnxNode): Message {
@@ -111,12 +147,14 @@ function encodeAttribute(name: string, attribute: OnnxAttribute): Message {
   const message = new Message().text(1, name);
   if ('float' in attribute) return message.float(2, attribute.float).int(20, 1);
   if ('int' in attribute) return message.int(3, attribute.int).int(20, 2);
+  if ('text' in attribute) return message.text(4, attribute.text).int(20, 3);
   if ('tensor' in attribute) return message.message(5, encodeTensor('', attribute.tensor)).int(20, 4);
+  if ('intOf' in attribute) return message.int(20, 2).text(21, attribute.intOf);
   for (const value of attribute.ints) message.int(8, value);
   return message.int(20, 7);
 }
 
-function encodeTensor(name: string, { shape, data }: OnnxTensor): Message {
+function encodeTensor(name: string, { shape, data, type = typeOf(data) }: OnnxTensor): Message {
   const elements = shape.reduce((product, extent) => product * extent, 1);
   if (elements !== data.length) {
     throw new SubbitError(
@@ -125,12 +163,24 @@ function encodeTensor(name: string, { shape, data }: OnnxTensor): Message {
   }
   const message = new Message();
   for (const extent of shape) message.int(1, extent);
-  message.int(2, codeOf(data)).text(8, name);
-  return message.raw(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const { code, bits } = elementTypes[type];
+  message.int(2, code).text(8, name);
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return message.raw(9, bits < 8 ? packedElements(bytes, bits) : bytes);
 }
 
-function codeOf(data: OnnxArray): number {
-  return Object.values(elementTypes).find(({ array }) => data instanceof array)!.code;
+function typeOf(data: OnnxArray): OnnxElementType {
+  const types = Object.entries(elementTypes) as [OnnxElementType, (typeof elementTypes)[OnnxElementType]][];
+  return types.find(([, { array, bits }]) => bits >= 8 && data instanceof array)![0];
+}
+
+/** The low `bits` of each byte, the first element lowest. */
+function packedElements(elements: Uint8Array, bits: number): Uint8Array {
+  const perByte = 8 / bits;
+  const packed = new Uint8Array(Math.ceil(elements.length / perByte));
+  for (const [i, element] of elements.entries())
+    packed[Math.floor(i / perByte)]! |= (element & (2 ** bits - 1)) << (bits * (i % perByte));
+  return packed;
 }
 
 function encodeValue({ name, type, shape }: OnnxValue): Message {
