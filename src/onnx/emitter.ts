@@ -4,7 +4,7 @@
  */
 import type { Value } from '../core/graph.js';
 import type { Tensor } from '../deploy/run-op.js';
-import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../formats/onnx-writer.js';
+import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../formats/onnx-model.js';
 import { SubbitError } from '../util/errors.js';
 
 export class Emitter {

@@ -6,7 +6,7 @@
 import type { Graph, Value } from '../core/graph.js';
 import type { TypedArray } from '../core/tensor.js';
 import { runOp, type Tensor } from '../deploy/run-op.js';
-import type { OnnxModel } from '../formats/onnx-writer.js';
+import type { OnnxModel } from '../formats/onnx-model.js';
 import { prune } from '../passes/prune.js';
 import { SubbitError } from '../util/errors.js';
 import type { OnnxDialect } from './dialect.js';

@@ -5,7 +5,7 @@
  * uint4 ("Unexpected data type for QuantizeLinear input y_zero_point").
  */
 import { type Encoding, operandOf } from '../core/tensor.js';
-import type { OnnxElementType } from '../formats/onnx-writer.js';
+import type { OnnxElementType } from '../formats/onnx-model.js';
 import type { OnnxDialect } from './dialect.js';
 import type { Emitter } from './emitter.js';
 

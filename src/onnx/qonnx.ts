@@ -10,7 +10,7 @@
  * allows it; 8-bit filters are the odd integers from -255 to 255 in that way. A signed Quant would need one more bit.
  */
 import { maxLevel } from '../core/tensor.js';
-import type { OnnxFunction, OnnxNode } from '../formats/onnx-writer.js';
+import type { OnnxFunction, OnnxNode } from '../formats/onnx-model.js';
 import type { OnnxDialect } from './dialect.js';
 import { zeroPointsOf } from './qdq.js';
 

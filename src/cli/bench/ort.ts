@@ -7,7 +7,7 @@
  * timed is `session.run`, the call that a user makes.
  */
 import { pathToFileURL } from 'node:url';
-import type { OnnxArray, OnnxElementType } from '../../formats/onnx-writer.js';
+import type { OnnxArray, OnnxElementType } from '../../formats/onnx-model.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { findPackage } from '../packages.js';
 
