@@ -2,7 +2,7 @@
 import type { Command as Parser } from 'commander';
 import { parseBits } from '../nn/bits.js';
 import type { NetworkDescription } from '../nn/network.js';
-import { activationQuantizers } from '../nn/quantizers/index.js';
+import { activationQuantizers, type Quantizer, type QuantizerRole, weightQuantizers } from '../nn/quantizers/index.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 
@@ -13,7 +13,9 @@ export interface NetworkOptions {
   readonly first?: boolean;
   readonly last?: boolean;
   readonly activation: string;
+  readonly weightQuantizer?: string;
   readonly activationQuantizer: string;
+  readonly quantizerOf?: NetworkDescription['quantizersOf'];
   readonly shortcutActivation: string;
 }
 
@@ -26,11 +28,48 @@ export function addNetworkOptions(parser: Parser): Parser {
     .option('--last', 'quantize the last layer too')
     .option('--activation <h>', 'bounded activation: clip (0..1) or cabs (min(1, |x|))', 'clip')
     .option(
+      '--weight-quantizer <name>',
+      `what makes levels of weights: ${namesOf(weightQuantizers)}; dorefa by default`,
+    )
+    .option(
       '--activation-quantizer <name>',
-      `what makes levels of activations: ${Object.keys(activationQuantizers).join(', ')} (all but dorefa: 1 bit)`,
+      `what makes levels of activations: ${namesOf(activationQuantizers)}`,
       'dorefa',
     )
+    .option(
+      '--quantizer-of <LAYER=WEIGHTS[,INPUT]>',
+      'quantizers of one layer: of its weights, of what goes in, or of both (LAYER=,INPUT for the latter); may be repeated',
+      collectQuantizersOf,
+    )
     .option('--shortcut-activation <f>', 'what follows each addition of a shortcut: none or rprelu', 'none');
+}
+
+/** "lsq (2 to 8 bits)" */
+function namesOf(quantizers: Readonly<Record<string, Quantizer>>): string {
+  const bitsOf = ({ bits }: Quantizer): string =>
+    bits === undefined ? '' : ` (${[...new Set(bits)].join(' to ')} bit${bits[1] === 1 ? '' : 's'})`;
+  return Object.entries(quantizers)
+    .map(([name, quantizer]) => `${name}${bitsOf(quantizer)}`)
+    .join(', ');
+}
+
+function collectQuantizersOf(
+  text: string,
+  before: NonNullable<NetworkOptions['quantizerOf']> = {},
+): NonNullable<NetworkOptions['quantizerOf']> {
+  const match = /^([^=]+)=([^,]*)(?:,([^,]*))?$/.exec(text);
+  const [, layer = '', weight = '', activation = ''] = match ?? [];
+  if (weight === '' && activation === '')
+    throw new UsageError(
+      `--quantizer-of takes LAYER=WEIGHTS, LAYER=WEIGHTS,INPUT or LAYER=,INPUT, like conv1=lsq,pact, not '${text}'`,
+    );
+  const own: Partial<Record<QuantizerRole, string>> = {
+    ...(weight === '' ? {} : { weight: lookUp(weightQuantizers, weight, `weight quantizer of ${layer}`).name }),
+    ...(activation === ''
+      ? {}
+      : { activation: lookUp(activationQuantizers, activation, `activation quantizer of ${layer}`).name }),
+  };
+  return { ...before, [layer]: own };
 }
 
 function collectBitsOf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -60,7 +99,9 @@ export function networkChoices(
     quantizeFirst: options.first ?? false,
     quantizeLast: options.last ?? false,
     boundedActivation,
+    ...(options.weightQuantizer === undefined ? {} : { weightQuantizer: options.weightQuantizer }),
     activationQuantizer,
+    ...(options.quantizerOf === undefined ? {} : { quantizersOf: options.quantizerOf }),
     shortcutActivation,
   };
 }
