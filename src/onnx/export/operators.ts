@@ -2,19 +2,19 @@
  * What each op of an evaluation graph is in ONNX: a new op is an entry. An entry adds nodes and returns the tensor that is the op's first
  * result, real, [N, C, H, W].
  */
-import type { Node, Value } from '../core/graph.js';
-import { decode, operandOf, stepOf } from '../core/tensor.js';
-import type { Tensor } from '../deploy/run-op.js';
-import type { ActivationKind } from '../ops/activation/activation.js';
-import { activate } from '../ops/activation/activation.js';
-import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
-import { conv2d } from '../ops/conv2d/conv2d.js';
-import { spanOf } from '../ops/conv2d/geometry.js';
-import { add, addBias, reshape } from '../ops/elementwise/elementwise.js';
-import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
-import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
-import { rprelu } from '../ops/rprelu/rprelu.js';
-import { strideShortcut } from '../ops/shortcut/shortcut.js';
+import type { Node, Value } from '../../core/graph.js';
+import { decode, operandOf, stepOf } from '../../core/tensor.js';
+import type { Tensor } from '../../deploy/run-op.js';
+import type { ActivationKind } from '../../ops/activation/activation.js';
+import { activate } from '../../ops/activation/activation.js';
+import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
+import { conv2d } from '../../ops/conv2d/conv2d.js';
+import { spanOf } from '../../ops/conv2d/geometry.js';
+import { add, addBias, reshape } from '../../ops/elementwise/elementwise.js';
+import { globalAveragePool, maxPool } from '../../ops/pool/pool.js';
+import { dequantize, quantizeUnit } from '../../ops/quantize/activations.js';
+import { rprelu } from '../../ops/rprelu/rprelu.js';
+import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import type { OnnxDialect, QuantizedFilter } from './dialect.js';
 import type { Emitter } from './emitter.js';
 
