@@ -31,7 +31,9 @@ async function compact(path: string, options: CompactOptions): Promise<void> {
   if (options.codewords === undefined) throw new UsageError('compact needs --codewords N, like 32');
   const parent = openCheckpoint(path, 'last', output.note);
   const { network, training } = descriptionOf(parent);
-  const description = { ...network, ...selectionChoices(options) };
+  // Whatever made signs of the parent's filters, codewords are chosen by their own quantizer.
+  const { weightQuantizer: _, ...rest } = network;
+  const description = { ...rest, ...selectionChoices(options) };
   const source = options.data ?? training.data;
   const data = await loadData(source, defineNetwork(description).input, output);
   const renewals = renewalChoices(options);
