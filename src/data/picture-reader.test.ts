@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { FormatError, SubbitError, UsageError } from '../util/errors.js';
-import { openPictureReader } from './images.js';
+import { openPictureReader } from './picture-reader.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'subbit-images-'));
 const file = join(folder, 'a.png');
