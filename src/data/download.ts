@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { FormatError, SubbitError } from '../util/errors.js';
 
 export interface Download {
@@ -48,7 +48,6 @@ export async function download(wanted: Download, folder: string, onProgress?: On
   }
   const part = `${target}.part`;
   try {
-    mkdirSync(folder, { recursive: true });
     await fetchInto(part, wanted, onProgress);
     const md5 = await md5Of(part);
     if (md5 !== wanted.md5) {
@@ -91,6 +90,7 @@ async function fetchInto(part: string, { url, bytes }: Download, onProgress: OnP
   const start = isResumed ? held : 0;
   const length = response.headers.get('content-length');
   const total = length === null ? undefined : start + Number(length);
+  mkdirSync(dirname(part), { recursive: true });
   const file = await open(part, isResumed ? 'a' : 'w');
   let done = start;
   try {

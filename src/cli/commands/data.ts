@@ -58,9 +58,15 @@ async function list(options: { json?: boolean }): Promise<void> {
       ]),
     );
     const others = forms.map(({ description, files }) => `  ${description}: ${files}`);
-    const choices = [...datasets, ...forms].flatMap(({ name, options: of }) =>
-      Object.entries(of).map(([option, what]) => `  ${name}:${option}  ${what}`),
-    );
+    // Kinds share options, and say the same about them.
+    const names = new Map<string, string[]>();
+    for (const { name, options: of } of [...datasets, ...forms]) {
+      for (const [option, what] of Object.entries(of)) {
+        const line = `${option}: ${what}`;
+        names.set(line, [...(names.get(line) ?? []), name]);
+      }
+    }
+    const choices = [...names].map(([line, of]) => `  ${line} (${of.join(', ')})`);
     return [table, '', 'and by their path:', ...others, '', 'options, after a colon:', ...choices].join('\n');
   });
 }
