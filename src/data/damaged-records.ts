@@ -33,32 +33,34 @@ export class DamagedRecords {
     const most = mostOf(this.#records);
     if (this.#problems.size <= most) return;
     const others = most === 0 ? '' : ` and more than ${most} of the ${this.#records} records are unusable`;
-    throw new FormatError(`'${this.#from}' is damaged: ${this.#first()}${others}`);
+    throw new FormatError(
+      `'${this.#from}' is damaged: ${this.#problems.get(Math.min(...this.#problems.keys()))}${others}`,
+    );
   }
 
-  /** `set` without these records: the others move together in its memory. Says how many there were. */
-  leaveOut(set: ImageSet): ImageSet {
-    const skipped = this.#problems.size;
+  /**
+   * `set`, whose first image is record `first`, without the damaged ones: the others move together in its memory. Says how many
+   * there were.
+   */
+  leaveOut(set: ImageSet, first = 0): ImageSet {
+    const damaged = [...this.#problems.keys()].filter((index) => index >= first && index < first + set.count);
+    const skipped = damaged.length;
     if (skipped === 0) return set;
     const size = imageBytes(set);
     const { images, labels } = set;
     let count = 0;
     for (let i = 0; i < set.count; i++) {
-      if (this.#problems.has(i)) continue;
+      if (this.#problems.has(first + i)) continue;
       if (count < i) {
         images.copyWithin(count * size, i * size, (i + 1) * size);
         labels[count] = labels[i] as number;
       }
       count++;
     }
+    const example = this.#problems.get(Math.min(...damaged));
     this.#options.onNotice?.(
-      `left out ${skipped} damaged of ${this.#records} records of '${this.#from}': ${this.#first()}${skipped > 1 ? ', ..' : ''}`,
+      `left out ${skipped} damaged of ${set.count} records of '${this.#from}': ${example}${skipped > 1 ? ', ..' : ''}`,
     );
     return { ...set, count, images: images.subarray(0, count * size), labels: labels.subarray(0, count), skipped };
-  }
-
-  /** The problem of the record with the lowest index, whichever was found first. */
-  #first(): string {
-    return this.#problems.get(Math.min(...this.#problems.keys())) as string;
   }
 }

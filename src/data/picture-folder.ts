@@ -13,7 +13,7 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import type { ImageShape } from '../image/shape.js';
 import { FormatError, UsageError } from '../util/errors.js';
 import { DamagedRecords } from './damaged-records.js';
-import { type Dataset, type DatasetKind, type ImageSet, type LoadOptions, newImageSet } from './dataset.js';
+import { type Dataset, type DatasetKind, type LoadOptions, newJoinedSet } from './dataset.js';
 import { PictureDecoder } from './decode-pictures.js';
 import { holdOut, holdOutOptions } from './hold-out.js';
 import { normalisationOf } from './normalisation.js';
@@ -107,28 +107,19 @@ function splitFiles(path: string, options: LoadOptions) {
   return { classes, train, test };
 }
 
-async function decodeFiles(
-  folder: string,
-  files: readonly LabelledFile[],
-  shape: ImageShape,
-  decoder: PictureDecoder,
-  options: LoadOptions,
-): Promise<ImageSet> {
-  const set = newImageSet(files.length, shape);
-  for (const [i, { label }] of files.entries()) set.labels[i] = label;
-  const damaged = new DamagedRecords(folder, files.length, options);
-  const pictures = files.map(({ file }) => ({ picture: file, name: relative(folder, file) }));
-  const onPicture = (done: number): void => options.onProgress?.(`decoding ${folder}`, done, files.length);
-  await decoder.decode(pictures, set, { first: 0, damaged, onPicture });
-  return damaged.leaveOut(set);
-}
-
 async function load(path: string, options: LoadOptions = {}): Promise<Dataset> {
   const decoder = await PictureDecoder.open(path, options.shape);
   const shape = options.shape as ImageShape;
   const { classes, train: trainFiles, test: testFiles } = splitFiles(path, options);
-  const train = await decodeFiles(path, trainFiles, shape, decoder, options);
-  const test = await decodeFiles(path, testFiles, shape, decoder, options);
+  const files = [...trainFiles, ...testFiles];
+  const { set, parts } = newJoinedSet([trainFiles.length, testFiles.length], shape);
+  for (const [i, { label }] of files.entries()) set.labels[i] = label;
+  const damaged = new DamagedRecords(path, files.length, options);
+  const pictures = files.map(({ file }) => ({ picture: file, name: relative(path, file) }));
+  const onPicture = (done: number): void => options.onProgress?.(`decoding ${path}`, done, files.length);
+  await decoder.decode(pictures, set, { first: 0, damaged, onPicture });
+  const train = damaged.leaveOut(parts[0]!);
+  const test = damaged.leaveOut(parts[1]!, trainFiles.length);
   return {
     name: basename(resolve(path)),
     classes,
