@@ -44,7 +44,7 @@ export async function checkData(
 
 function damage({ train, test }: Dataset): string[] {
   const skipped = (train.skipped ?? 0) + (test.skipped ?? 0);
-  return skipped === 0 ? [] : [`${skipped} damaged records were left out`];
+  return skipped === 0 ? [] : [`${skipped} damaged ${skipped === 1 ? 'record was' : 'records were'} left out`];
 }
 
 /** Options and single files change the counts; damaged records were told already. */
