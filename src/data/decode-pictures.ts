@@ -19,8 +19,8 @@ const keptConverters = 32;
 export interface EncodedPicture {
   /** For messages. */
   readonly name: string;
-  /** A file, or the bytes of one. */
-  readonly picture: string | Uint8Array;
+  /** A file, or the bytes of one; undefined where a record has none. */
+  readonly picture: string | Uint8Array | undefined;
 }
 
 export class PictureDecoder {
@@ -60,6 +60,7 @@ export class PictureDecoder {
         const index = next++;
         const { name, picture } = pictures[index]!;
         try {
+          if (picture === undefined) throw new FormatError(`${name} has no picture`);
           const decoded = await this.#read(picture, name);
           this.#convert(decoded)(decoded.data, 0, set.images, (first + index) * imageBytes(set));
         } catch (error) {

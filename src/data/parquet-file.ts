@@ -13,8 +13,8 @@ import { readExactly } from './places.js';
 const maxExpansion = 1032;
 /** Bytes of the columns that are read, per row group: what is held at a time. */
 const mostGroupBytes = 2 ** 30;
-/** Fewer bytes are no picture. Bounds the rows that a file can have, and with them all that is allocated for these. */
-const fewestRowBytes = 16;
+/** Rows that a file of any size may have, as when all show the same few pictures; a larger one may have as many more as bytes. */
+const usualRows = 2 ** 16;
 /** PLAIN, PLAIN_DICTIONARY, RLE, DELTA_BINARY_PACKED, DELTA_LENGTH_BYTE_ARRAY, RLE_DICTIONARY; the others may expand without bound. */
 const encodings: ReadonlySet<unknown> = new Set([0, 2, 3, 5, 6, 8]);
 const [dataPage, dictionaryPage, dataPageV2] = [0, 2, 3] as const;
@@ -64,7 +64,7 @@ export class ParquetFile {
       if (!(Number.isSafeInteger(rows) && rows >= 0)) throw new Error(`a row group promises ${num_rows} rows`);
       this.numRows += rows;
     }
-    if (this.numRows * fewestRowBytes > buffer.byteLength)
+    if (this.numRows > usualRows + buffer.byteLength)
       throw new Error(`it promises ${this.numRows} pictures, which ${buffer.byteLength} bytes cannot hold`);
   }
 
@@ -79,7 +79,8 @@ export class ParquetFile {
     try {
       const { size } = await handle.stat();
       const buffer = bufferOf(handle, path, size);
-      if (size < 12) throw new Error(`it has ${size} bytes`);
+      const end = size < 12 ? '' : Buffer.from(await buffer.slice(size - 4, size)).toString('latin1');
+      if (end !== 'PAR1') throw new Error(`its end is missing behind byte ${size}; get it again`);
       const { parquetMetadataAsync } = await import('hyparquet');
       return new ParquetFile(path, handle, buffer, await parquetMetadataAsync(buffer, { geoparquet: false }));
     } catch (error) {
@@ -186,7 +187,8 @@ function pageOf(
   if (body === undefined) throw wrong('type', sort);
   const { field_1, field_2, field_4, field_5, field_6 } = body as Thrift;
   const encoding = sort === dataPageV2 ? field_4 : field_2;
-  if (!encodings.has(encoding)) throw wrong('encoding', encoding);
+  if (!encodings.has(encoding))
+    throw new Error(`a page of column '${column}' has encoding ${encoding}, which is not read here; write it plain`);
   if (sort === dictionaryPage) {
     count(field_1, bytes, 'values');
     return { compressedBytes, bytes, values: 0 };
@@ -218,5 +220,9 @@ function bufferOf(handle: FileHandle, path: string, byteLength: number): AsyncBu
 function damaged(path: string, error: unknown): SubbitError {
   if (error instanceof SubbitError) return error;
   const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
-  return new FormatError(`'${path}' is damaged or no parquet file of pictures: ${message}`, { cause: error });
+  // What hyparquet stumbles over rather than reports.
+  const isStumble = error instanceof TypeError || error instanceof RangeError;
+  return new FormatError(`cannot read '${path}': ${isStumble ? `it is damaged (${message})` : message}`, {
+    cause: error,
+  });
 }

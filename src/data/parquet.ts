@@ -73,7 +73,7 @@ function pictureOf(value: unknown): Uint8Array | undefined {
 }
 
 function labelOf(value: unknown): Label | undefined {
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint' || typeof value === 'boolean') return Number(value);
   if (typeof value === 'number' || typeof value === 'string') return value;
   return value instanceof Uint8Array ? new TextDecoder().decode(value) : undefined;
 }
@@ -104,7 +104,7 @@ async function readSplit(
       const first = labels.length;
       const pictures = rows.map((row, i) => ({
         name: `${basename(file.path)}, row ${first + i}`,
-        picture: pictureOf(row[image]) ?? new Uint8Array(0),
+        picture: pictureOf(row[image]),
       }));
       await decoder.decode(pictures, set, { first, damaged, onPicture });
       for (const [i, row] of rows.entries()) {
