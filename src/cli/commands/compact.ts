@@ -3,11 +3,12 @@ import { defineNetwork } from '../../nn/network.js';
 import { UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
+import { loadData } from '../load-data.js';
 import { createOutput } from '../output.js';
 import { descriptionOf, openCheckpoint } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
-import { loadData, startTraining } from '../training-run.js';
+import { startTraining } from '../training-run.js';
 
 interface CompactOptions extends SelectionOptions, TrainingOptions, BackendOptions, ComputeOption {}
 
@@ -35,7 +36,7 @@ async function compact(path: string, options: CompactOptions): Promise<void> {
   const { weightQuantizer: _, ...rest } = network;
   const description = { ...rest, ...selectionChoices(options) };
   const source = options.data ?? training.data;
-  const data = await loadData(source, defineNetwork(description).input, output);
+  const data = await loadData(source, defineNetwork(description).input, output, options);
   const renewals = renewalChoices(options);
   const defaults = {
     ...training,

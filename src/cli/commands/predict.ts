@@ -1,8 +1,9 @@
 /** subbit predict MODEL IMAGE...: the classes of pictures. */
+
+import { openPictureReader } from '../../data/picture-reader.js';
 import type { Classification } from '../../runtime/model.js';
 import { openModel } from '../../runtime/open-model.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer } from '../command.js';
-import { openPictureReader } from '../images.js';
 import { readModel } from '../models.js';
 import { createOutput } from '../output.js';
 
