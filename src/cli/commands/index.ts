@@ -2,6 +2,7 @@
 import type { CliCommand } from '../command.js';
 import { benchCommand } from './bench.js';
 import { compactCommand } from './compact.js';
+import { completionCommand } from './completion.js';
 import { dataCommand } from './data.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
@@ -20,4 +21,5 @@ export const commands: readonly CliCommand[] = [
   verifyCommand,
   dataCommand,
   benchCommand,
+  completionCommand,
 ];
