@@ -103,6 +103,41 @@ describe('results', () => {
     expect(html).not.toMatch(/https?:|<script/);
   });
 
+  test('inspect --html writes one page of a run', () => {
+    const file = join(folder, 'run.html');
+    expect(json('inspect', run, '--html', file)).toHaveProperty('layers');
+    const html = readFileSync(file, 'utf8');
+    for (const part of ['Loss', 'Filters of the first layer', 'surest mistakes', 'parameters behind the weights'])
+      expect(html).toContain(part);
+    expect(html).toContain(`test accuracy ${(trained.finalAccuracy as number).toFixed(4)}`);
+    // Row by row of the matrix, as many as there are test images.
+    const counts = [...html.matchAll(/<td title[^>]*>(\d+)</g)].map(([, count]) => Number(count));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(360);
+    expect(html).not.toMatch(/https?:|<script/);
+    expect(json('inspect', run, '--html', file, '--data', join(folder, 'nowhere'))).toHaveProperty('layers');
+    expect(readFileSync(file, 'utf8')).toMatch(/No test images were looked at: .*nowhere/);
+  });
+
+  test('inspect compares two', () => {
+    const other = join(folder, 'other');
+    json('train', 'digits', '--bits', '2-2-4', '--epochs', '1', '--out', other);
+    const { runs } = json('inspect', run, other) as {
+      runs: { target: string; layers: object[]; totals: object; results: { finalAccuracy: number; epochs: number } }[];
+    };
+    expect(runs.map(({ target, results }) => [target, results.epochs])).toEqual([
+      [run, 4],
+      [other, 1],
+    ]);
+    expect(runs[0]!.results.finalAccuracy).toBe(trained.finalAccuracy);
+    expect(runs[0]!.layers).toEqual((json('inspect', run) as { layers: object[] }).layers);
+    const { stdout } = subbit('inspect', run, other);
+    expect(stdout).toMatch(/conv1 +1-2-4 +2-2-4 +2,304 +4,608/);
+    expect(stdout).toMatch(/network\.bits +1-2-4 +2-2-4/);
+    expect(stdout).toMatch(/training\.epochs +4 +1/);
+    expect(stdout).not.toContain('training.seed');
+    expect(subbit('inspect', run, 'digits').stdout).toMatch(/parameters +58,442 +58,442 +1\.000/);
+  });
+
   test('data list gives the data sets', () => {
     const { datasets } = json('data', 'list') as { datasets: { name: string; present: boolean }[] };
     expect(datasets.find(({ name }) => name === 'digits')).toMatchObject({
@@ -258,7 +293,15 @@ describe('errors are one line with an exit code', () => {
       status: 2,
       message: /leave out --weight-decay/,
     },
-    { name: 'a page of nothing', args: ['inspect', run, '--html', 'x.html'], status: 2, message: /--kernels/ },
+    {
+      name: 'a page of a preset',
+      args: ['inspect', 'digits', '--html', 'x.html'],
+      status: 2,
+      message: /'digits' is no run/,
+    },
+    { name: 'a page of two', args: ['inspect', run, run, '--html', 'x.html'], status: 2, message: /leave out/ },
+    { name: 'data of no page', args: ['inspect', run, '--data', 'digits'], status: 2, message: /needs --html/ },
+    { name: 'a shell of its own', args: ['completion', 'bsh'], status: 2, message: /did you mean 'bash'/ },
     {
       name: 'a file of options on resume',
       args: ['train', '--resume', run, '--config', join(run, 'config.json')],
