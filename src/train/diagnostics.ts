@@ -15,7 +15,14 @@ import type { NetworkDefinition } from '../nn/network.js';
 import { activate } from '../ops/activation/activation.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
 import { realOf } from '../ops/quantize/real.js';
-import { type ObservedLayer, observe, planOf, runOn } from './observation.js';
+import {
+  type ObservationOptions,
+  type ObservedBatch,
+  type ObservedLayer,
+  observe,
+  planOf,
+  runOn,
+} from './observation.js';
 
 /** What does not apply to a layer, because something of it is not quantized, is null. */
 export interface LayerDiagnostics {
@@ -51,11 +58,7 @@ export class Diagnostics {
   /** Of each layer's weights when it was last measured: 1 where they are not negative. */
   readonly #signs = new Map<string, Uint8Array>();
 
-  constructor(
-    variables: Variables,
-    network: NetworkDefinition,
-    options: { readonly batch: number; readonly seed: number },
-  ) {
+  constructor(variables: Variables, network: NetworkDefinition, options: ObservationOptions) {
     this.#variables = variables;
     const { graph, layers } = observe(network, options);
     this.#layers = layers
@@ -76,9 +79,9 @@ export class Diagnostics {
     return this.#layers.length === 0;
   }
 
-  /** Measures the batch on the parameters as they are. `step` is the number of steps done before: it draws the noise. */
-  measure(images: Uint8Array, labels: ArrayLike<number>, step: number): LayerDiagnostics[] {
-    runOn(this.#plan, images, labels, step);
+  /** Measures the batch on the parameters as they are. */
+  measure(batch: ObservedBatch): LayerDiagnostics[] {
+    runOn(this.#plan, batch);
     return this.#layers.map((layer) => this.#measureLayer(layer));
   }
 

@@ -51,6 +51,9 @@ describe('in a step', () => {
   };
   let backend: Backend;
   let layers: LayerHistograms[];
+  /** With a teacher that says what the labels say, and one that says nothing. */
+  let sameTargets: LayerHistograms[];
+  let otherTargets: LayerHistograms[];
   let tensors: Record<string, Float32Array>;
 
   beforeAll(async () => {
@@ -61,10 +64,16 @@ describe('in a step', () => {
       ...{ batch, seed, optimizer: { name: 'sgd' }, compute: 'simulated', keepAll: true },
     });
     const histograms = new Histograms(session.variables, network, { batch, seed });
+    const labels = [0, 1, 2, 1];
     const parameters = session.variables.get('middle/filter')!.slice() as Float32Array;
-    layers = histograms.measure(images, [0, 1, 2, 1], 7);
+    layers = histograms.measure({ images, labels, step: 7 });
     expect(session.variables.get('middle/filter')).toEqual(parameters);
-    session.step(images, [0, 1, 2, 1], { step: 7, learningRate: 0.1 });
+    const distilled = new Histograms(session.variables, network, { batch, seed, distilled: true });
+    const targets = Float32Array.from({ length: 3 * batch }, (_, i) => (labels[Math.floor(i / 3)] === i % 3 ? 1 : 0));
+    sameTargets = distilled.measure({ images, labels, step: 7, targets });
+    otherTargets = distilled.measure({ images, labels, step: 7, targets: targets.fill(1 / 3) });
+    distilled.dispose();
+    session.step(images, labels, { step: 7, learningRate: 0.1 });
     const levels = session.plan.tensor('middle/input/levels');
     tensors = { parameters, activations: Float32Array.from(levels, (q) => Math.fround(q / 3)) };
     histograms.dispose();
@@ -85,6 +94,13 @@ describe('in a step', () => {
     // Two spikes of 1-bit weights.
     expect(middle.weights!.counts.filter((count) => count > 0)).toHaveLength(2);
     for (const { gradients } of layers) expect(gradients!.deviation).toBeGreaterThan(0);
+  });
+
+  test('gradients are those of the targets where there is a teacher', () => {
+    for (const [i, { gradients }] of layers.entries()) {
+      expect(sameTargets[i]!.gradients!.deviation).toBeCloseTo(gradients!.deviation, 6);
+      expect(otherTargets[i]!.gradients).not.toEqual(gradients);
+    }
   });
 
   test('goes through JSON, and what is none is seen', () => {

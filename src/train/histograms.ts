@@ -12,7 +12,7 @@ import type { Plan, Variables } from '../backends/plan.js';
 import type { Value } from '../core/graph.js';
 import type { NetworkDefinition } from '../nn/network.js';
 import { realOf } from '../ops/quantize/real.js';
-import { observe, planOf, runOn } from './observation.js';
+import { type ObservationOptions, type ObservedBatch, observe, planOf, runOn } from './observation.js';
 
 /** Of the finite numbers; all 0, and no counts, where there are none. */
 export interface Histogram {
@@ -100,11 +100,7 @@ export class Histograms {
   readonly #layers: readonly Layer[];
   readonly #plan: Plan;
 
-  constructor(
-    variables: Variables,
-    network: NetworkDefinition,
-    options: { readonly batch: number; readonly seed: number },
-  ) {
+  constructor(variables: Variables, network: NetworkDefinition, options: ObservationOptions) {
     this.#variables = variables;
     const { graph, layers } = observe(network, options);
     this.#layers = layers.map(
@@ -123,9 +119,9 @@ export class Histograms {
     );
   }
 
-  /** Measures the batch on the parameters as they are. `step` is the number of steps done before. */
-  measure(images: Uint8Array, labels: ArrayLike<number>, step: number): LayerHistograms[] {
-    runOn(this.#plan, images, labels, step);
+  /** Measures the batch on the parameters as they are. */
+  measure(batch: ObservedBatch): LayerHistograms[] {
+    runOn(this.#plan, batch);
     const of = (value: Value | null): Histogram | null => value && histogramOf(this.#plan.tensor(value.name));
     return this.#layers.map(({ name, parameter, weights, activations, gradients }) => ({
       name,

@@ -20,10 +20,27 @@ export interface ObservedLayer {
   readonly gradient: Value | undefined;
 }
 
+export interface ObservationOptions {
+  readonly batch: number;
+  readonly seed: number;
+  /** Whether steps have targets in place of labels. @default false */
+  readonly distilled?: boolean;
+}
+
+/** A step's batch. */
+export interface ObservedBatch {
+  readonly images: Uint8Array;
+  readonly labels: ArrayLike<number>;
+  /** Steps done before: it draws the noise. */
+  readonly step: number;
+  /** Of distilled steps, [batch, classes]. */
+  readonly targets?: Float32Array | undefined;
+}
+
 /** A training graph with its gradients, to be looked into: add what is to be computed besides, then `planOf`. */
 export function observe(
   network: NetworkDefinition,
-  options: { readonly batch: number; readonly seed: number },
+  options: ObservationOptions,
 ): { readonly graph: Graph; readonly layers: readonly ObservedLayer[] } {
   const { graph, losses } = buildGraph(network, { ...options, training: true });
   const parameters = [...graph.variables.values()].filter(({ role }) => role === 'parameter');
@@ -50,11 +67,11 @@ export function planOf(graph: Graph, values: Iterable<Value>, variables: Variabl
   return new Plan(graph, variables);
 }
 
-/** Runs it on a step's batch; `step` is the number of steps done before: it draws the noise. */
-export function runOn(plan: Plan, images: Uint8Array, labels: ArrayLike<number>, step: number): void {
+export function runOn(plan: Plan, { images, labels, step, targets }: ObservedBatch): void {
   plan.tensor('images').set(images);
   plan.tensor('labels').set(labels);
   plan.tensor('step')[0] = step;
+  if (targets !== undefined) plan.tensor('targets').set(targets);
   plan.run();
 }
 

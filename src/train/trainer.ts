@@ -27,6 +27,7 @@ import { Teacher } from './distillation.js';
 import { evaluateAll } from './evaluate.js';
 import { fillVariables } from './fill-variables.js';
 import { Histograms, type LayerHistograms } from './histograms.js';
+import type { ObservationOptions } from './observation.js';
 import { type Renewal, TrainingSession } from './session.js';
 
 export interface TrainOptions {
@@ -164,9 +165,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     augmentation: training.augmentation,
   });
   const testLoader = await createLoader(data.test, shared);
-  const diagnostics = createDiagnostics(session, network, options);
+  const observation = { batch: training.batch, seed: training.seed, distilled: teacher !== undefined };
+  const diagnostics = createDiagnostics(session, network, observation, options);
   const { histogramsEvery } = options;
-  const histograms = histogramsEvery === undefined ? undefined : new Histograms(session.variables, network, training);
+  const histograms =
+    histogramsEvery === undefined ? undefined : new Histograms(session.variables, network, observation);
   try {
     // A run that starts from another one takes its parameters and statistics, with a fresh optimizer.
     if (checkpoint !== undefined) fillVariables(session.variables, checkpoint.tensors);
@@ -208,17 +211,18 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const waitedBefore = loader.waitedMilliseconds;
       for await (const batch of loader.batches(epoch, firstBatch)) {
         const learningRate = learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch });
+        const targets = teacher?.targetsOf(batch.images, batch.labels);
         const looked = performance.now();
+        const observed = { images: batch.images, labels: batch.labels, step, targets };
         const isDiagnosed = diagnostics !== undefined && (step + 1) % options.diagnosticsEvery! === 0;
-        const diagnosed = isDiagnosed ? diagnostics.measure(batch.images, batch.labels, step) : undefined;
+        const diagnosed = isDiagnosed ? diagnostics.measure(observed) : undefined;
         const isMeasured =
           (step + 1) % stepsPerEpoch === 0 &&
           ((epoch + 1) % (histogramsEvery ?? 1) === 0 || epoch + 1 === training.epochs);
-        const measured = isMeasured ? histograms?.measure(batch.images, batch.labels, step) : undefined;
+        const measured = isMeasured ? histograms?.measure(observed) : undefined;
         stepEnded += performance.now() - looked;
         const renewal = renewalOf(training, step, totalSteps);
         const before = renewal && session.codewords();
-        const targets = teacher?.targetsOf(batch.images, batch.labels);
         const loss = session.step(batch.images, batch.labels, { step, learningRate, renewal, targets });
         if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
         step++;
@@ -312,10 +316,11 @@ function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: numbe
 function createDiagnostics(
   session: TrainingSession,
   network: NetworkDefinition,
-  { description, diagnosticsEvery, onNotice }: TrainOptions,
+  observation: ObservationOptions,
+  { diagnosticsEvery, onNotice }: TrainOptions,
 ): Diagnostics | undefined {
   if (diagnosticsEvery === undefined) return undefined;
-  const diagnostics = new Diagnostics(session.variables, network, description.training);
+  const diagnostics = new Diagnostics(session.variables, network, observation);
   if (!diagnostics.isEmpty) return diagnostics;
   onNotice?.('there are no diagnostics of a network without quantized layers');
   diagnostics.dispose();

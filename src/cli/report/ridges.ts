@@ -17,8 +17,8 @@ export interface Ridges {
 }
 
 const mostRidges = 6;
-const ridgeDistance = 22;
-const ridgeHeight = 40;
+const ridgeDistance = 18;
+const ridgeHeight = 34;
 
 /** A figure; empty when there is nothing to show. */
 export function ridgePlot({ title, ridges, isLogarithmic = false }: Ridges): string {
@@ -28,7 +28,7 @@ export function ridgePlot({ title, ridges, isLogarithmic = false }: Ridges): str
   );
   if (shown.length === 0) return '';
   const height = 8 + ridgeHeight + (shown.length - 1) * ridgeDistance + 22;
-  const frame: Frame = { width: 320, height, left: 8, right: 34, top: 8, bottom: 20 };
+  const frame: Frame = { width: 240, height, left: 6, right: 26, top: 8, bottom: 20 };
   const [low, high] = extent(shown.flatMap(({ histogram: { min, max } }) => [min, max]));
   const x = linear(low, high, frame.left, frame.width - frame.right);
   const areas = shown.map(({ epoch, histogram }, i) => {
