@@ -7,11 +7,12 @@ import { backends } from '../backends/index.js';
 import { datasets } from '../data/index.js';
 import { filterForms } from '../formats/subbit.js';
 import { type Preset, presets } from '../nn/models/index.js';
-import { activationQuantizers } from '../nn/quantizers/index.js';
+import { activationQuantizers, weightQuantizers } from '../nn/quantizers/index.js';
 import { selectionMethods, selectionStarts } from '../nn/selection.js';
 import { optimizers } from '../optim/optimizers.js';
 import { schedules } from '../optim/schedules.js';
 import { computes } from '../train/compute.js';
+import { formats } from './commands/export.js';
 
 export const shells = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 
@@ -25,7 +26,7 @@ export const listedValues: Readonly<Record<string, readonly string[]>> = {
   '--compute': Object.keys(computes),
   '--data': Object.keys(datasets),
   '--filters': filterForms,
-  '--format': ['subbit'],
+  '--format': Object.keys(formats),
   '--optimizer': Object.keys(optimizers),
   '--scale': ['layer', 'channel'],
   '--schedule': Object.keys(schedules),
@@ -34,6 +35,7 @@ export const listedValues: Readonly<Record<string, readonly string[]>> = {
   '--shortcut-activation': ['none', 'rprelu'],
   '--split': ['test', 'train'],
   '--start': Object.keys(selectionStarts),
+  '--weight-quantizer': Object.keys(weightQuantizers),
   '--width': [...new Set(Object.values<Preset>(presets).flatMap(({ widths }) => widths ?? []))],
 };
 

@@ -54,6 +54,7 @@ const given = {
     tensorboard: true,
   },
   bitsOf: { conv1: '2-2-4', conv2: '8-8-8' },
+  'quantizer-of': { conv2: ',dorefa' },
 };
 
 describe('a file', () => {
@@ -61,7 +62,7 @@ describe('a file', () => {
     const { preset, options } = await parse('--config', file('run.json', JSON.stringify(given)));
     expect(preset).toBe('digits');
     const expected = { epochs: 3, bits: '1-2-4', flip: false, first: true, checkpointEvery: 20, tensorboard: true };
-    expect(options).toMatchObject({ ...expected, bitsOf: given.bitsOf, activation: 'clip' });
+    expect(options).toMatchObject({ ...expected, bitsOf: given.bitsOf, quantizerOf: given['quantizer-of'] });
   });
 
   test('yields to the command line', async () => {

@@ -26,6 +26,7 @@ import { maxMultiplier, multiplierOf, rescale } from '../ops/integer/rescale.js'
 import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
 import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { quantizeScaled } from '../ops/quantize/learned.js';
 import { rprelu } from '../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../ops/shortcut/shortcut.js';
 import { prune } from '../passes/prune.js';
@@ -134,10 +135,11 @@ class Rounder {
         this.#pending.set(result, this.#applyRprelu(node));
         return;
       case quantizeUnit.name:
-        this.#levels.set(result, this.#quantize(this.#pendingOf(x), node.name, node.attributes.bits));
+      case quantizeScaled.name:
+        this.#levels.set(result, this.#quantize(this.#pendingOf(x), node.name, node));
         return;
       case dequantize.name:
-        this.#pending.set(result, { integer: levels!, scale: undefined, chain: [] });
+        this.#pending.set(result, { integer: levels!, scale: this.#scaleOf(node.inputs[1]), chain: [] });
         return;
       case globalAveragePool.name:
         this.#pending.set(result, this.#average(node));
@@ -186,10 +188,10 @@ class Rounder {
 
   #convolve(node: Node): Pending {
     const [x, filter, xScale, filterScale] = node.inputs;
-    if (xScale !== undefined)
-      throw new SubbitError(`${node.name}: an input with a scale of its own cannot be deployed`);
-    const scale = filterScale && this.#constants.get(filterScale)!;
-    if (scale?.data.some((each) => !(each >= 0)))
+    const inputScale = this.#scaleOf(xScale);
+    const ownScale = this.#scaleOf(filterScale);
+    const scale = inputScale && ownScale ? multiplied(inputScale, ownScale) : (inputScale ?? ownScale);
+    if (ownScale?.data.some((each) => !(each >= 0)))
       throw new SubbitError(`${node.name}: a filter with a negative scale cannot be deployed`);
     const weights = this.#constants.get(filter!);
     if (weights === undefined)
@@ -210,6 +212,14 @@ class Rounder {
     return { integer: y, scale, chain: [] };
   }
 
+  /** The contents of a scale. */
+  #scaleOf(scale: Value | undefined): Tensor | undefined {
+    const constant = scale && this.#constants.get(scale);
+    if (scale && !constant)
+      throw new SubbitError(`${scale.name}: a scale that is computed from the image cannot be deployed`);
+    return constant;
+  }
+
   #roundFilter(layer: string, weights: Tensor, terms: number, x: Value): Tensor {
     const { filter, max, relativeError } = roundFilter(weights, terms, largestInteger(x.type.encoding!));
     this.roundings.push({ layer, what: `weights to integers up to ${max}`, relativeError });
@@ -228,7 +238,8 @@ class Rounder {
     const last = pending.chain.at(-1);
     if (last?.op.name === activate.name && last.attributes.kind !== 'relu') {
       this.roundings.push({ layer, what: `input to ${inputBits} bits` });
-      return this.#quantize(pending, `${layer}/input`, inputBits);
+      const attributes = { bits: inputBits };
+      return this.#quantize(pending, `${layer}/input`, { op: quantizeUnit, inputs: [], attributes });
     }
     // Half of the accumulator's bits to the input, half to the weights.
     const max = Math.min(fixedPointMax, Math.floor(Math.sqrt((2 ** 31 - 1) / terms)));
@@ -236,20 +247,20 @@ class Rounder {
   }
 
   /** Dequantize, chain, quantize: what `lower` makes thresholds of. */
-  #quantize(pending: Pending, name: string, bits: number): Value {
+  #quantize(pending: Pending, name: string, quantizer: Pick<Node, 'op' | 'inputs' | 'attributes'>): Value {
     let value = this.rounded.apply(
       dequantize,
       `${name}/real`,
       [pending.integer, pending.scale && this.#constant(`${name}/scale`, pending.scale)],
       (pending.scale?.data.length ?? 1) > 1 ? { scaleAxis: 'last' } : {},
     );
+    const constantsOf = ({ inputs }: Pick<Node, 'inputs'>): (Value | undefined)[] =>
+      inputs.slice(1).map((each) => each && this.#constant(each.name, this.#constants.get(each)!));
     for (const node of pending.chain) {
-      const constants = node.inputs
-        .slice(1)
-        .map((each) => each && this.#constant(each.name, this.#constants.get(each)!));
-      value = this.rounded.apply(node.op, `${name}/${node.name}`, [value, ...constants], node.attributes as never);
+      const operands = [value, ...constantsOf(node)];
+      value = this.rounded.apply(node.op, `${name}/${node.name}`, operands, node.attributes as never);
     }
-    return this.rounded.apply(quantizeUnit, name, [value], { bits });
+    return this.rounded.apply(quantizer.op, name, [value, ...constantsOf(quantizer)], quantizer.attributes as never);
   }
 
   #constant(name: string, { type, data }: Tensor): Value {

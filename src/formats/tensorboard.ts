@@ -12,6 +12,7 @@
  *     Value           1 tag string, 2 simple_value float, 5 histo
  *     HistogramProto  1 min, 2 max, 3 num, 4 sum, 5 sum_squares: double; 6 bucket_limit, 7 bucket: packed double
  */
+import { PbfWriter } from 'pbf';
 import { crc32c } from '../util/crc32.js';
 
 export interface TensorboardHistogram {
@@ -31,70 +32,58 @@ export type TensorboardValue =
 
 /** What a file begins with. `seconds` since 1970, here and below. */
 export function encodeFileVersion(seconds: number): Uint8Array {
-  return record([...doubleField(1, seconds), ...bytesField(3, text('brain.Event:2'))]);
+  const event = newEvent(seconds);
+  event.writeStringField(3, 'brain.Event:2');
+  return record(event);
 }
 
 /** The begin of a session whose first event has `step`. */
 export function encodeSessionStart(seconds: number, step: number): Uint8Array {
-  return record([...doubleField(1, seconds), ...intField(2, step), ...bytesField(7, intField(1, 1))]);
+  const event = newEvent(seconds, step);
+  event.writeMessage(7, (start: number, log: PbfWriter) => log.writeVarintField(1, start), sessionStart);
+  return record(event);
 }
 
 export function encodeEvent(seconds: number, step: number, values: readonly TensorboardValue[]): Uint8Array {
-  const summary = values.flatMap((value) => bytesField(1, encodeValue(value)));
-  return record([...doubleField(1, seconds), ...intField(2, step), ...bytesField(5, summary)]);
+  const event = newEvent(seconds, step);
+  event.writeMessage(5, writeSummary, values);
+  return record(event);
 }
 
-type Bytes = readonly number[];
+const sessionStart = 1;
 
-function encodeValue(value: TensorboardValue): Bytes {
-  const tag = bytesField(1, text(value.tag));
-  if ('scalar' in value) return [...tag, ...key(2, 5), ...new Uint8Array(Float32Array.of(value.scalar).buffer)];
-  const { min, max, count, sum, sumOfSquares, limits, counts } = value.histogram;
-  const numbers = [min, max, count, sum, sumOfSquares].flatMap((each, i) => doubleField(i + 1, each));
-  const packed = [limits, counts].flatMap((list, i) => bytesField(6 + i, list.flatMap(double)));
-  return [...tag, ...bytesField(5, [...numbers, ...packed])];
+function newEvent(seconds: number, step?: number): PbfWriter {
+  const event = new PbfWriter();
+  event.writeDoubleField(1, seconds);
+  if (step !== undefined) event.writeVarintField(2, step);
+  return event;
 }
 
-/** Wire types: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes. */
-function key(field: number, wireType: number): Bytes {
-  return varint((field << 3) | wireType);
+function writeSummary(values: readonly TensorboardValue[], to: PbfWriter): void {
+  for (const value of values) to.writeMessage(1, writeValue, value);
 }
 
-function intField(field: number, value: number): Bytes {
-  return [...key(field, 0), ...varint(value)];
+function writeValue(value: TensorboardValue, to: PbfWriter): void {
+  to.writeStringField(1, value.tag);
+  if ('scalar' in value) to.writeFloatField(2, value.scalar);
+  else to.writeMessage(5, writeHistogram, value.histogram);
 }
 
-function doubleField(field: number, value: number): Bytes {
-  return [...key(field, 1), ...double(value)];
+function writeHistogram(histogram: TensorboardHistogram, to: PbfWriter): void {
+  const { min, max, count, sum, sumOfSquares, limits, counts } = histogram;
+  for (const [i, number] of [min, max, count, sum, sumOfSquares].entries()) to.writeDoubleField(i + 1, number);
+  to.writePackedDouble(6, [...limits]);
+  to.writePackedDouble(7, [...counts]);
 }
 
-function bytesField(field: number, bytes: Bytes): Bytes {
-  return [...key(field, 2), ...varint(bytes.length), ...bytes];
-}
-
-/** Of an integer in 0 .. 2^53. */
-function varint(value: number): Bytes {
-  const bytes: number[] = [];
-  let left = value;
-  for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) + 128);
-  return [...bytes, left];
-}
-
-function double(value: number): number[] {
-  return [...new Uint8Array(Float64Array.of(value).buffer)];
-}
-
-function text(value: string): Bytes {
-  return [...new TextEncoder().encode(value)];
-}
-
-function record(bytes: Bytes): Uint8Array {
+function record(event: PbfWriter): Uint8Array {
+  const bytes = event.finish();
   const framed = new Uint8Array(16 + bytes.length);
   const view = new DataView(framed.buffer);
   view.setBigUint64(0, BigInt(bytes.length), true);
   view.setUint32(8, masked(crc32c(framed.subarray(0, 8))), true);
   framed.set(bytes, 12);
-  view.setUint32(12 + bytes.length, masked(crc32c(framed.subarray(12, 12 + bytes.length))), true);
+  view.setUint32(12 + bytes.length, masked(crc32c(bytes)), true);
   return framed;
 }
 

@@ -14,7 +14,13 @@ import { globalAveragePoolRule, maxPoolRule } from './pool/pool.grad.js';
 import { globalAveragePool, maxPool } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
-import { quantizeBackwardGradient, quantizeTanhStraightThrough, straightThrough } from './quantize/quantize.grad.js';
+import { learnedScale, quantizeScaled } from './quantize/learned.js';
+import {
+  quantizeBackwardGradient,
+  quantizeScaledRule,
+  quantizeTanhStraightThrough,
+  straightThrough,
+} from './quantize/quantize.grad.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
 import { rpreluRule } from './rprelu/rprelu.grad.js';
 import { rprelu } from './rprelu/rprelu.js';
@@ -44,6 +50,8 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [quantizeSign.name]: straightThrough,
   [quantizeTanh.name]: quantizeTanhStraightThrough,
   [quantizeUnit.name]: straightThrough,
+  [learnedScale.name]: straightThrough,
+  [quantizeScaled.name]: quantizeScaledRule,
   [dequantize.name]: straightThrough,
   [quantizeBackward.name]: quantizeBackwardGradient,
   [maxPool.name]: maxPoolRule,

@@ -28,6 +28,7 @@ import { adamStep, sgdStep } from './optimizer/optimizer.js';
 import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
+import { beginScale, learnedScale, quantizeScaled, quantizeScaledGradient } from './quantize/learned.js';
 import { combineScales } from './quantize/scales.js';
 import {
   maxAbsTanh,
@@ -86,6 +87,10 @@ const list: readonly AnyOp[] = [
   maxAbsPerSample,
   quantizeGradient,
   combineScales,
+  beginScale,
+  learnedScale,
+  quantizeScaled,
+  quantizeScaledGradient,
   maxPool,
   maxPoolGradient,
   globalAveragePool,

@@ -1,9 +1,11 @@
 /** The list of commands, in the order of the help. */
 import type { CliCommand } from '../command.js';
 import { benchCommand } from './bench.js';
+import { buildNativeCommand } from './build-native.js';
 import { compactCommand } from './compact.js';
 import { completionCommand } from './completion.js';
 import { dataCommand } from './data.js';
+import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
 import { inspectCommand } from './inspect.js';
@@ -21,5 +23,7 @@ export const commands: readonly CliCommand[] = [
   verifyCommand,
   dataCommand,
   benchCommand,
+  doctorCommand,
+  buildNativeCommand,
   completionCommand,
 ];

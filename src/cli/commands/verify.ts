@@ -66,7 +66,11 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   const skipped: { name: string; why: string }[] = [];
   for (const name of ['native', 'wasm'] as const) {
     const isas = await runtimeBackends[name].isas();
-    if (isas.length === 0) skipped.push({ name, why: 'it is not built; run: npm run build' });
+    if (isas.length === 0)
+      skipped.push({
+        name,
+        why: `it is not built; run: ${name === 'native' ? 'npx subbit build-native' : 'npm run build'}`,
+      });
     for (const isa of isas) verdicts.push(...(await verdictsOf(name, isa, decoded, vectors, output.note)));
   }
   const identical = verdicts.every((verdict) => verdict.identical);

@@ -28,7 +28,7 @@ function binarize({ graph }: Scope, name: string, x: Value): Value {
 export const approxSign: Quantizer = {
   name: 'approx-sign',
   description: '1 bit: whether x > 0, with the gradient of the approximate sign',
-  bits: 1,
+  bits: [1, 1],
   isBounding: true,
   quantize: binarize,
 };
@@ -37,7 +37,7 @@ export const approxSign: Quantizer = {
 export const rsign: Quantizer = {
   name: 'rsign',
   description: '1 bit: whether x is above a threshold learned per channel, with the gradient of the approximate sign',
-  bits: 1,
+  bits: [1, 1],
   isBounding: true,
   quantize(scope, name, x) {
     const shift = scope.parameter(`${name}/shift`, [channelsOf(x.type.shape)], zeros);

@@ -50,7 +50,7 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
   const attributes = {
     ...{ stride, dilation, groups, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] },
     filterShape: [...filter, xShape[3] / groups, outChannels],
-    ...family.factorsOf(weightBits, xMultiplier),
+    ...family.factorsOf({ weightBits }, xMultiplier),
     ...{ weightBits, activationBits, tableInputs },
   };
   const filterType = filterTypeOf(attributes.filterShape, weightBits);
