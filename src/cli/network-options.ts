@@ -15,7 +15,7 @@ export interface NetworkOptions {
   readonly activation: string;
   readonly weightQuantizer?: string;
   readonly activationQuantizer: string;
-  readonly quantizerOf?: NetworkDescription['quantizersOf'];
+  readonly quantizerOf?: Readonly<Record<string, string>>;
   readonly shortcutActivation: string;
 }
 
@@ -53,23 +53,30 @@ function namesOf(quantizers: Readonly<Record<string, Quantizer>>): string {
     .join(', ');
 }
 
-function collectQuantizersOf(
-  text: string,
-  before: NonNullable<NetworkOptions['quantizerOf']> = {},
-): NonNullable<NetworkOptions['quantizerOf']> {
-  const match = /^([^=]+)=([^,]*)(?:,([^,]*))?$/.exec(text);
-  const [, layer = '', weight = '', activation = ''] = match ?? [];
-  if (weight === '' && activation === '')
+function collectQuantizersOf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf('=');
+  const layer = text.slice(0, at);
+  if (at < 1 || quantizersIn(layer, text.slice(at + 1)) === undefined)
     throw new UsageError(
       `--quantizer-of takes LAYER=WEIGHTS, LAYER=WEIGHTS,INPUT or LAYER=,INPUT, like conv1=lsq,pact, not '${text}'`,
     );
-  const own: Partial<Record<QuantizerRole, string>> = {
+  return { ...before, [layer]: text.slice(at + 1) };
+}
+
+/** Of "WEIGHTS,INPUT"; undefined for what is not written so. */
+function quantizersIn(layer: string, text: string): Partial<Record<QuantizerRole, string>> | undefined {
+  const [weight = '', activation = '', ...more] = text.split(',');
+  if (more.length > 0 || (weight === '' && activation === '')) return undefined;
+  return {
     ...(weight === '' ? {} : { weight: lookUp(weightQuantizers, weight, `weight quantizer of ${layer}`).name }),
     ...(activation === ''
       ? {}
       : { activation: lookUp(activationQuantizers, activation, `activation quantizer of ${layer}`).name }),
   };
-  return { ...before, [layer]: own };
+}
+
+function quantizersOf(texts: Readonly<Record<string, string>>): NonNullable<NetworkDescription['quantizersOf']> {
+  return Object.fromEntries(Object.entries(texts).map(([layer, text]) => [layer, quantizersIn(layer, text)!]));
 }
 
 function collectBitsOf(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -101,7 +108,7 @@ export function networkChoices(
     boundedActivation,
     ...(options.weightQuantizer === undefined ? {} : { weightQuantizer: options.weightQuantizer }),
     activationQuantizer,
-    ...(options.quantizerOf === undefined ? {} : { quantizersOf: options.quantizerOf }),
+    ...(options.quantizerOf === undefined ? {} : { quantizersOf: quantizersOf(options.quantizerOf) }),
     shortcutActivation,
   };
 }

@@ -16,6 +16,7 @@ const installRuntime = 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-no
 
 export const optionalPackages: readonly OptionalPackage[] = [
   { name: 'sharp', purpose: 'reads pictures (PNG, JPEG, ...)', install: 'npm install sharp' },
+  { name: 'typescript', purpose: 'reads .ts files of options before Node 22.18', install: 'npm install typescript' },
   { name: 'onnxruntime-node', purpose: 'a peer of bench: --peers ort', install: installRuntime },
   { name: 'onnxruntime-web', purpose: 'a peer of bench: --peers ort-web', install: installRuntime },
 ];

@@ -76,6 +76,12 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
       "write each layer's gradient bias and variance, saturation, sign flips and used levels to metrics.jsonl every so many steps",
       integer('--diagnostics', 1),
     )
+    .option(
+      '--histograms <epochs>',
+      "write histograms of each layer's weights, activations and gradients to metrics.jsonl every so many epochs",
+      integer('--histograms', 1),
+    )
+    .option('--tensorboard [dir]', 'write event files of TensorBoard, into RUN/tensorboard by default')
     .option('--json', 'print one JSON object when done');
 }
 
@@ -98,7 +104,11 @@ export function trainingConfig(
     data: source,
     epochs: options.epochs ?? defaults.epochs,
     batch: options.batch ?? defaults.batch,
-    optimizer: optimizer === undefined ? defaults.optimizer : { name: optimizer as keyof typeof optimizers },
+    // The defaults' own optimizer, when it is named, keeps its settings.
+    optimizer:
+      optimizer === undefined || optimizer === defaults.optimizer.name
+        ? defaults.optimizer
+        : { name: optimizer as keyof typeof optimizers },
     schedule: {
       ...defaults.schedule,
       ...(schedule === undefined ? {} : { name: schedule as keyof typeof schedules }),
@@ -123,5 +133,32 @@ function augmentationOf(defaults: Augmentation, options: TrainingOptions): Augme
     ...(brightness === undefined ? {} : { brightness }),
     ...(contrast === undefined ? {} : { contrast }),
     ...(resizedCrop === undefined ? {} : { resizedCrop }),
+  };
+}
+
+/** The options that a training follows, also those that were left to the defaults: `trainingConfig` backwards. */
+export function trainingChoices(training: TrainingConfig): Readonly<Record<string, unknown>> {
+  const { schedule, renewals, augmentation } = training;
+  return {
+    data: training.data,
+    epochs: training.epochs,
+    batch: training.batch,
+    lr: schedule.learningRate,
+    optimizer: training.optimizer.name,
+    schedule: schedule.name,
+    warmup: schedule.warmupSteps,
+    weightDecay: training.weightDecay,
+    crop: augmentation.cropPadding,
+    flip: augmentation.flip,
+    brightness: augmentation.brightness,
+    contrast: augmentation.contrast,
+    resizedCrop: augmentation.resizedCrop,
+    compute: training.compute,
+    ...(renewals && {
+      renewEvery: renewals.every,
+      renewAfter: renewals.warmupSteps,
+      renewUntil: renewals.until,
+      selectionLr: renewals.learningRate,
+    }),
   };
 }

@@ -11,7 +11,7 @@ import { evaluateModel } from '../evaluate-model.js';
 import { addDataOptions, type DataOptions, loadData } from '../load-data.js';
 import { isModelFile, readModel } from '../models.js';
 import { createOutput, createProgress, type Output } from '../output.js';
-import { descriptionOf, openCheckpoint } from '../runs.js';
+import { descriptionOf, openCheckpoint, requireSameClasses } from '../runs.js';
 
 interface EvalOptions extends DataOptions, BackendOptions {
   readonly split: string;
@@ -97,12 +97,4 @@ async function openDeployed(path: string, options: EvalOptions, output: Output):
     evaluate: (set, onImages) => evaluateModel(model, set, onImages),
     dispose: () => model.dispose(),
   };
-}
-
-function requireSameClasses(data: readonly string[], network: readonly string[]): void {
-  if (data.length !== network.length) {
-    throw new UsageError(
-      `the data has ${data.length} classes and the network ${network.length}; give the data set it was trained on`,
-    );
-  }
 }

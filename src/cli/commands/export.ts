@@ -45,7 +45,7 @@ interface Format {
 }
 
 /** The list of formats: a new one is a line here. */
-const formats: Readonly<Record<string, Format>> = {
+export const formats: Readonly<Record<string, Format>> = {
   subbit: { description: 'packed, integer from the first bytes to the last', write: exportSubbit },
   onnx: onnxFormat('onnx'),
   qonnx: onnxFormat('qonnx'),

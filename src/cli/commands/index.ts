@@ -3,6 +3,7 @@ import type { CliCommand } from '../command.js';
 import { benchCommand } from './bench.js';
 import { buildNativeCommand } from './build-native.js';
 import { compactCommand } from './compact.js';
+import { completionCommand } from './completion.js';
 import { dataCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
@@ -26,4 +27,5 @@ export const commands: readonly CliCommand[] = [
   benchCommand,
   doctorCommand,
   buildNativeCommand,
+  completionCommand,
 ];

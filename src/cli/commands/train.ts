@@ -10,6 +10,7 @@ import { SubbitError, UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
+import { addConfigOption } from '../config-file.js';
 import { loadData } from '../load-data.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
@@ -32,7 +33,9 @@ export const trainCommand: CliCommand = {
       .option('--init <run>', 'start from the weights of a trained run')
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
     addTrainingOptions(parser, { defaults: "the preset's" });
-    addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser)))).action(trainOrResume);
+    addConfigOption(addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser))))).action(
+      trainOrResume,
+    );
   },
 };
 
@@ -44,6 +47,8 @@ const resumeOptions: ReadonlySet<string> = new Set([
   'threads',
   'checkpointEvery',
   'diagnostics',
+  'histograms',
+  'tensorboard',
   'json',
   'strict',
 ]);
@@ -57,7 +62,7 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     const given = Object.keys(options).filter((name) => parser.getOptionValueSource(name) === 'cli');
     const refused = given.find((name) => !resumeOptions.has(name));
     if (preset !== undefined || refused !== undefined) {
-      const what = preset ?? flagOf(refused!);
+      const what = refused === undefined ? preset : flagOf(refused);
       throw new UsageError(
         `a resumed run keeps its own settings; leave out ${what}, or start a new run with --init ${path}`,
       );
@@ -65,10 +70,15 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     return resumeRun(path, options, output);
   }
   if (preset === undefined) throw new UsageError(`train needs a preset: ${Object.keys(presets).join(', ')}`);
-  return startRun(preset, options, output);
+  return startRun(preset, options, parser, output);
 }
 
-async function startRun(presetName: string, options: TrainCommandOptions, output: Output): Promise<void> {
+async function startRun(
+  presetName: string,
+  options: TrainCommandOptions,
+  parser: Parser,
+  output: Output,
+): Promise<void> {
   const preset = lookUp(presets, presetName, 'preset');
   const source = options.data ?? preset.data;
   if (source === undefined)
@@ -85,6 +95,7 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
     },
     data,
     options,
+    parser,
     output,
     ...(options.init === undefined ? {} : { parent: openCheckpoint(options.init, 'last', output.note) }),
   });

@@ -67,7 +67,12 @@ const scaled: readonly OpCase[] = Object.entries(ranges).flatMap(([name, attribu
 const scales: readonly OpCase[] = [
   ...[0.3, 2 ** -20, 2 ** -21, 0, -0, -3, 1e30].flatMap((parameter) =>
     [1, 3, 255].map((divisor) =>
-      opCase(learnedScale, `${Object.is(parameter, -0) ? '-0' : parameter} / ${divisor}`, [realInput([1], values(parameter))], { divisor }),
+      opCase(
+        learnedScale,
+        `${Object.is(parameter, -0) ? '-0' : parameter} / ${divisor}`,
+        [realInput([1], values(parameter))],
+        { divisor },
+      ),
     ),
   ),
   ...counts.flatMap((count) =>
