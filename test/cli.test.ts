@@ -259,6 +259,24 @@ describe('errors are one line with an exit code', () => {
       message: /did you mean 'rsign'/,
     },
     {
+      name: 'a quantizer of 2 bits and more for 1-bit weights',
+      args: ['train', 'digits', '--bits', '1-2-4', '--weight-quantizer', 'lsq'],
+      status: 2,
+      message: /lsq has 2 to 8 bits, so weight bits cannot be 1/,
+    },
+    {
+      name: 'quantizers of a layer, unreadable',
+      args: ['inspect', 'digits', '--quantizer-of', 'conv1'],
+      status: 2,
+      message: /LAYER=WEIGHTS,INPUT/,
+    },
+    {
+      name: 'quantizer of a layer, unknown',
+      args: ['inspect', 'digits', '--bits', '2-2-4', '--quantizer-of', 'conv1=,pcat'],
+      status: 2,
+      message: /activation quantizer of conv1.*did you mean 'pact'/,
+    },
+    {
       name: 'RPReLU without shortcuts',
       args: ['inspect', 'digits', '--shortcut-activation', 'rprelu'],
       status: 2,

@@ -4,7 +4,7 @@ import { openBackend } from '../backends/index.js';
 import { initialSelection } from '../compact/initial-selection.js';
 import type { Backend } from '../core/backend.js';
 import type { Graph } from '../core/graph.js';
-import { type Dataset, openData, prepareDataset } from '../data/index.js';
+import type { Dataset } from '../data/index.js';
 import { buildGraph, defineNetwork, type NetworkDefinition } from '../nn/network.js';
 import { isSelectionVariable } from '../nn/selection.js';
 import { type LayerSummary, summarize } from '../nn/summary.js';
@@ -96,12 +96,6 @@ function initialTensors(network: NetworkDefinition, graph: Graph, parent: Checkp
     parent.tensors,
   );
   return selection ? { ...parent.tensors, ...initialSelection(graph, selection, parent.tensors) } : parent.tensors;
-}
-
-/** Reading and resizing a large set takes seconds, so it is announced. */
-export async function loadData(source: string, input: NetworkDefinition['input'], output: Output): Promise<Dataset> {
-  output.note(`loading ${source}`);
-  return prepareDataset(await openData(source), input);
 }
 
 /** Trains to the end, or to Ctrl-C, which saves; closes folder and backend. */

@@ -2,7 +2,7 @@
  * Lowering: the real arithmetic that is left in a rounded network becomes integer thresholds. Exact.
  *
  * After `roundNetwork`, real numbers exist only in chains that begin with `dequantize` of an i32 value and end with
- * `quantize-unit` or `quantize-scaled`. Between them stand biases, batch norms, a bounded activation and max-pools: functions of one element of
+ * `quantize-unit`, `quantize-scaled` or `quantize-sign`. Between them stand biases, batch norms, a bounded activation and max-pools: functions of one element of
  * one channel, each monotone, besides min(1, |x|) which is monotone on either side. So the level is a staircase of the
  * accumulator (DoReFa-Net 2.8), and its steps are found by evaluating the chain's own reference on integers, by bisection:
  * rounding and ties cannot make the two disagree.
@@ -20,11 +20,12 @@ import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { codewordTaps, distinctCodewords, indexBits, isBinary3x3 } from '../ops/codewords.js';
 import { integerMaxPool } from '../ops/integer/integer-pool.js';
 import { rescale } from '../ops/integer/rescale.js';
-import { threshold } from '../ops/integer/threshold.js';
+import { threshold, thresholdAttributes } from '../ops/integer/threshold.js';
 import { integerConv2d, withSigns } from '../ops/integer-conv2d/integer-conv2d.js';
 import { maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
 import { quantizeScaled } from '../ops/quantize/learned.js';
+import { quantizeSign } from '../ops/quantize/weights.js';
 import { SubbitError } from '../util/errors.js';
 import { ChannelFunction, risingChannels, staircaseOf } from './thresholds.js';
 
@@ -33,7 +34,8 @@ export function lowerNetwork(graph: Graph): Graph {
   return new Lowering(graph).lowered;
 }
 
-const isQuantizer = ({ op }: Node): boolean => op.name === quantizeUnit.name || op.name === quantizeScaled.name;
+const quantizers: readonly string[] = [quantizeUnit.name, quantizeScaled.name, quantizeSign.name];
+const isQuantizer = ({ op }: Node): boolean => quantizers.includes(op.name);
 
 class Lowering {
   readonly lowered = new Graph();
@@ -122,7 +124,8 @@ class Lowering {
 
   #lowerChain(quantize: Node, chain: Chain): Value {
     const { f, before, source, bound, isTurned, pools, poolsAfter } = chain;
-    const { max } = quantize.outputs[0]!.type.encoding!;
+    const encoding = quantize.outputs[0]!.type.encoding!;
+    const { max } = encoding;
     const name = quantize.name;
     let value = this.#valueOf(source);
     let { rising } = chain;
@@ -145,7 +148,12 @@ class Lowering {
       const near = data.map((step) => Math.max(-beyond, Math.min(beyond, step)));
       return this.lowered.constant(`${name}/${part}`, integer([max, f.channels], beyond), near);
     };
-    value = this.lowered.apply(threshold, name, [value, rows('up', up), down && rows('down', down)], {});
+    value = this.lowered.apply(
+      threshold,
+      name,
+      [value, rows('up', up), down && rows('down', down)],
+      thresholdAttributes(encoding),
+    );
     if (poolsAfter) for (const pool of pools) value = this.#pool(pool, value);
     return value;
   }

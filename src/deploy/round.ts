@@ -15,7 +15,7 @@
  * nodes that were applied to it since. What consumes it decides what becomes of the chain.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
-import { largestInteger, real, stepOf, type TypedArray } from '../core/tensor.js';
+import { largestInteger, quantized, real, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
@@ -27,6 +27,7 @@ import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
 import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
 import { quantizeScaled } from '../ops/quantize/learned.js';
+import { quantizeSign } from '../ops/quantize/weights.js';
 import { rprelu } from '../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../ops/shortcut/shortcut.js';
 import { prune } from '../passes/prune.js';
@@ -87,6 +88,7 @@ class Rounder {
   readonly #constants = new Map<Value, Tensor>();
   readonly #levels = new Map<Value, Value>();
   readonly #pending = new Map<Value, Pending>();
+  readonly #asAccumulators = new Map<Value, Value>();
   /** Values on the streams' grid, with the largest |real number| that each can hold. */
   readonly #streams = new Map<Value, number>();
 
@@ -98,6 +100,7 @@ class Rounder {
     for (const { value } of graph.variables.values()) {
       this.#constants.set(value, { type: value.type, data: contents.get(value.name)! });
     }
+    for (const [value, data] of graph.constants) this.#constants.set(value, { type: value.type, data });
     const logits = graph.outputs.get('logits')!;
     for (const node of prune(graph, [logits])) {
       this.#visit(node);
@@ -136,6 +139,7 @@ class Rounder {
         return;
       case quantizeUnit.name:
       case quantizeScaled.name:
+      case quantizeSign.name:
         this.#levels.set(result, this.#quantize(this.#pendingOf(x), node.name, node));
         return;
       case dequantize.name:
@@ -251,7 +255,7 @@ class Rounder {
     let value = this.rounded.apply(
       dequantize,
       `${name}/real`,
-      [pending.integer, pending.scale && this.#constant(`${name}/scale`, pending.scale)],
+      [this.#accumulators(pending.integer), pending.scale && this.#constant(`${name}/scale`, pending.scale)],
       (pending.scale?.data.length ?? 1) > 1 ? { scaleAxis: 'last' } : {},
     );
     const constantsOf = ({ inputs }: Pick<Node, 'inputs'>): (Value | undefined)[] =>
@@ -261,6 +265,32 @@ class Rounder {
       value = this.rounded.apply(node.op, `${name}/${node.name}`, operands, node.attributes as never);
     }
     return this.rounded.apply(quantizer.op, name, [value, ...constantsOf(quantizer)], quantizer.attributes as never);
+  }
+
+  /** Thresholds compare accumulators. Levels, of an image or of another quantizer, become these by a product with 1. */
+  #accumulators(x: Value): Value {
+    if (x.type.dtype === 'i32') return x;
+    const known = this.#asAccumulators.get(x);
+    if (known !== undefined) return known;
+    const { name } = x;
+    const [, height, width, channels] = x.type.shape as [number, number, number, number];
+    const one = this.rounded.constant(
+      `${name}/one`,
+      quantized([1, 1, 1, channels], { kind: 'bipolar', max: 1, step: 1 }),
+      new Uint8Array(channels).fill(1),
+    );
+    const attributes = {
+      stride: 1,
+      padTop: 0,
+      padLeft: 0,
+      outHeight: height,
+      outWidth: width,
+      dilation: 1,
+      groups: channels,
+    };
+    const found = this.rounded.apply(integerConv2d, `${name}/integers`, [x, one], attributes);
+    this.#asAccumulators.set(x, found);
+    return found;
   }
 
   #constant(name: string, { type, data }: Tensor): Value {
@@ -314,7 +344,7 @@ class Rounder {
     const constants = Object.entries(rows).map(([part, values]) =>
       this.rounded.constant(`${name}/${part}`, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values)),
     );
-    return this.rounded.apply(rescale, name, [x, ...constants], { low, high, step });
+    return this.rounded.apply(rescale, name, [this.#accumulators(x), ...constants], { low, high, step });
   }
 
   /** a + b as residual streams. */

@@ -41,8 +41,10 @@ const model: OnnxModel = {
   metadata: { classes: '["a"]' },
 };
 
-test('reads what the writer writes', () => {
-  expect(decodeOnnx(encodeOnnx(model), { name: 'm' })).toEqual(model);
+test('reads what the writer writes, in any kind of memory', () => {
+  const bytes = encodeOnnx(model);
+  for (const memory of [bytes, Buffer.from(bytes), Buffer.concat([Buffer.alloc(3), bytes]).subarray(3)])
+    expect(decodeOnnx(memory, { name: 'm' })).toEqual(model);
 });
 
 const fromHex = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, 'hex'));

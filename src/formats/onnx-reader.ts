@@ -306,8 +306,8 @@ function fromBytes(type: OnnxElementType, bytes: Uint8Array, elements: number): 
   const { array, bits } = elementTypes[type];
   if (bytes.length !== Math.ceil((elements * bits) / 8)) return undefined;
   if (bits < 8) return unpackedElements(bytes, elements, { bits, isSigned: array === Int8Array });
-  // A copy, because the file's bytes are not aligned.
-  return new array(bytes.slice().buffer as ArrayBuffer) as OnnxArray;
+  // A copy, because the file's bytes are not aligned. (A Buffer's slice would be none.)
+  return new array(new Uint8Array(bytes).buffer) as OnnxArray;
 }
 
 function unpackedElements(

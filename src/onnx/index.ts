@@ -4,9 +4,9 @@ import { buildGraph, defineNetwork } from '../nn/network.js';
 import { summarize } from '../nn/summary.js';
 import type { Checkpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
-import { exportOnnx, type OnnxExportOptions } from './export.js';
+import { exportOnnx, type OnnxExportOptions } from './export/export.js';
 
-export { onnxDialects, opsets } from './export.js';
+export { onnxDialects, opsets } from './export/export.js';
 
 /** The bytes of the file. Its metadata say the preset, the classes and each layer's bits (W-A). */
 export function onnxOfCheckpoint(

@@ -18,9 +18,11 @@ import { learnedScale, quantizeScaled } from './quantize/learned.js';
 import {
   quantizeBackwardGradient,
   quantizeScaledRule,
+  quantizeSignRule,
   quantizeTanhStraightThrough,
   straightThrough,
 } from './quantize/quantize.grad.js';
+import { quantizeTernary } from './quantize/ternary.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
 import { rpreluRule } from './rprelu/rprelu.grad.js';
 import { rprelu } from './rprelu/rprelu.js';
@@ -47,7 +49,8 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [activate.name]: activationGradient,
   [rprelu.name]: rpreluRule,
   [batchNormalize.name]: batchNormalizeGradient,
-  [quantizeSign.name]: straightThrough,
+  [quantizeSign.name]: quantizeSignRule,
+  [quantizeTernary.name]: straightThrough,
   [quantizeTanh.name]: quantizeTanhStraightThrough,
   [quantizeUnit.name]: straightThrough,
   [learnedScale.name]: straightThrough,

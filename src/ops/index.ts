@@ -30,6 +30,8 @@ import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
 import { beginScale, learnedScale, quantizeScaled, quantizeScaledGradient } from './quantize/learned.js';
 import { combineScales } from './quantize/scales.js';
+import { signGradient } from './quantize/signs.js';
+import { quantizeTernary, ternaryScale } from './quantize/ternary.js';
 import {
   maxAbsTanh,
   meanAbs,
@@ -91,6 +93,9 @@ const list: readonly AnyOp[] = [
   learnedScale,
   quantizeScaled,
   quantizeScaledGradient,
+  signGradient,
+  ternaryScale,
+  quantizeTernary,
   maxPool,
   maxPoolGradient,
   globalAveragePool,

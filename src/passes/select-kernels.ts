@@ -147,7 +147,8 @@ class Selection {
   }
 
   #epilogueOf(conv: Node, tail: readonly Node[]): { epilogue: Epilogue; constants: Value | undefined } {
-    const { max, step } = (tail.at(-1) ?? conv).outputs[0]!.type.encoding!;
+    const encoding = (tail.at(-1) ?? conv).outputs[0]!.type.encoding!;
+    const { max, step } = encoding;
     const base = { levels: 0, low: 0, high: 0, max, step };
     const [first] = tail;
     if (first === undefined) return { epilogue: { kind: 'accumulators', ...base }, constants: undefined };
@@ -164,13 +165,16 @@ class Selection {
     }
     const [up, down] = contents as [Int32Array, Int32Array | undefined];
     if (down !== undefined) {
-      return { epilogue: { kind: 'two-sided thresholds', ...base, levels: max }, constants: rows(joined([up, down])) };
+      return {
+        epilogue: { kind: 'two-sided thresholds', ...base, levels: max, encoding },
+        constants: rows(joined([up, down])),
+      };
     }
     const bound = conv.outputs[0]!.type.encoding!.max;
     const line = linearFit(up, numChannels, bound);
     const guided = line ? undefined : guidedThresholds(up, numChannels, bound);
     const kind = line ? 'linear' : guided ? 'guided' : 'thresholds';
-    return { epilogue: { kind, ...base, levels: max }, constants: rows(line ?? guided ?? up) };
+    return { epilogue: { kind, ...base, levels: max, encoding }, constants: rows(line ?? guided ?? up) };
   }
 
   /** x's zero points times the weights, by tap, and their sum; absent where there is no zero point. */

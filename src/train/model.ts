@@ -115,7 +115,7 @@ export async function fit(presetName: string, data: Dataset, options: FitOptions
       ...(epochs === undefined ? {} : { epochs }),
       ...(batch === undefined ? {} : { batch }),
       data: prepared.name,
-      augmentation: prepared.augmentation,
+      augmentation: preset.training.augmentation ?? prepared.augmentation,
       seed,
     },
   };

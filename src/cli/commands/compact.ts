@@ -6,11 +6,12 @@ import { UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
 import { addConfigOption } from '../config-file.js';
+import { loadData } from '../load-data.js';
 import { createOutput } from '../output.js';
 import { descriptionOf, openCheckpoint } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
-import { loadData, startTraining } from '../training-run.js';
+import { startTraining } from '../training-run.js';
 
 interface CompactOptions extends SelectionOptions, TrainingOptions, BackendOptions, ComputeOption {}
 
@@ -35,9 +36,11 @@ async function compact(path: string | undefined, options: CompactOptions, parser
   if (options.codewords === undefined) throw new UsageError('compact needs --codewords N, like 32');
   const parent = openCheckpoint(path, 'last', output.note);
   const { network, training } = descriptionOf(parent);
-  const description = { ...network, ...selectionChoices(options) };
+  // Whatever made signs of the parent's filters, codewords are chosen by their own quantizer.
+  const { weightQuantizer: _, ...rest } = network;
+  const description = { ...rest, ...selectionChoices(options) };
   const source = options.data ?? training.data;
-  const data = await loadData(source, defineNetwork(description).input, output);
+  const data = await loadData(source, defineNetwork(description).input, output, options);
   const renewals = renewalChoices(options);
   const defaults = {
     ...training,

@@ -4,6 +4,7 @@ import { backends } from '../../backends/index.js';
 import { nativeFile } from '../../backends/native.js';
 import type { BackendEntry } from '../../backends/open.js';
 import { datasetKinds } from '../../data/index.js';
+import { findPublished } from '../../data/obtain.js';
 import { dataPlaces } from '../../data/places.js';
 import { cpuName } from '../bench/machine.js';
 import type { CliCommand } from '../command.js';
@@ -77,7 +78,7 @@ async function examine(): Promise<Examination> {
     })),
     data: {
       places: dataPlaces(),
-      present: kinds.filter((kind) => kind.find() !== undefined).map(({ name }) => name),
+      present: kinds.filter((kind) => findPublished(kind) !== undefined).map(({ name }) => name),
     },
   };
 }

@@ -10,13 +10,14 @@ import {
   predictBytes,
 } from '../../formats/subbit.js';
 import { onnxDialects, onnxOfCheckpoint, opsets } from '../../onnx/index.js';
-import { withVerification } from '../../runtime/verification.js';
+import { verificationCount, withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
 import type { RunDescription } from '../../train/config.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { lookUp } from '../../util/nearest.js';
 import { type CliCommand, integer } from '../command.js';
 import { createOutput, formatBytes } from '../output.js';
+import { formatRounding } from '../roundings.js';
 import { openCheckpoint } from '../runs.js';
 
 interface ExportOptions {
@@ -87,19 +88,11 @@ function exportRun(run: string, options: ExportOptions): void {
   );
 }
 
-function formatRounding({ layer, what, relativeError }: Rounding): string {
-  const error = relativeError === undefined ? '' : ` (relative error ${relativeError.toExponential(1)})`;
-  return `${layer}: rounded ${what}${error}`;
-}
-
-/** Above this many multiply-accumulates one verification image must do: the reference is slow. */
-const manyMacs = 5e8;
-
 function exportSubbit(checkpoint: Checkpoint, options: ExportOptions): ExportedFile {
   const forms = Object.fromEntries(filterForms.map((form): [string, FilterForm] => [form, form]));
   const filters = lookUp(forms, options.filters, 'form of filters');
   const { network, roundings } = deployCheckpoint(checkpoint);
-  const count = checked(network).macs > manyMacs ? 1 : 4;
+  const count = verificationCount(checked(network).macs);
   const { data } = (checkpoint.network as unknown as RunDescription).training;
   const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
   const verified = withVerification(named, createReference(), { count });

@@ -8,6 +8,7 @@ import { dataCommand } from './data.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
+import { importCommand } from './import.js';
 import { inspectCommand } from './inspect.js';
 import { predictCommand } from './predict.js';
 import { trainCommand } from './train.js';
@@ -18,6 +19,7 @@ export const commands: readonly CliCommand[] = [
   compactCommand,
   evalCommand,
   exportCommand,
+  importCommand,
   predictCommand,
   inspectCommand,
   verifyCommand,

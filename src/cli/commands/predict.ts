@@ -1,11 +1,11 @@
 /** subbit predict RUN|MODEL IMAGE...: the classes of pictures. */
 import { openBackend } from '../../backends/index.js';
+import { openPictureReader, type Picture } from '../../data/picture-reader.js';
 import type { Classification } from '../../runtime/classification.js';
 import { openModel } from '../../runtime/open-model.js';
 import { Model } from '../../train/model.js';
 import { FormatError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer } from '../command.js';
-import { openPictureReader, type Picture } from '../images.js';
 import { isModelFile, readModel } from '../models.js';
 import { createOutput, createProgress, type Output } from '../output.js';
 import { pictureFiles } from '../picture-files.js';

@@ -11,12 +11,13 @@ import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
 import { addConfigOption } from '../config-file.js';
+import { loadData } from '../load-data.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
 import { openCheckpoint } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
-import { loadData, runTraining, startTraining } from '../training-run.js';
+import { runTraining, startTraining } from '../training-run.js';
 
 interface TrainCommandOptions extends NetworkOptions, SelectionOptions, TrainingOptions, BackendOptions, ComputeOption {
   readonly init?: string;
@@ -49,6 +50,7 @@ const resumeOptions: ReadonlySet<string> = new Set([
   'histograms',
   'tensorboard',
   'json',
+  'strict',
 ]);
 
 async function trainOrResume(preset: string | undefined, options: TrainCommandOptions, parser: Parser): Promise<void> {
@@ -78,11 +80,11 @@ async function startRun(
   output: Output,
 ): Promise<void> {
   const preset = lookUp(presets, presetName, 'preset');
-  const source = options.data ?? (preset.name === 'digits' ? 'digits' : undefined);
+  const source = options.data ?? preset.data;
   if (source === undefined)
-    throw new UsageError(`${preset.name} needs --data NAME or --data FOLDER (see: subbit data list)`);
+    throw new UsageError(`${preset.name} needs --data NAME or --data PATH (see: subbit data list)`);
   const choices = { ...networkChoices(options), ...selectionChoices(options) };
-  const data = await loadData(source, preset.input, output);
+  const data = await loadData(source, preset.input, output, options);
   const { classes, zeroPoints, step } = data;
   const renewals = renewalChoices(options);
   const defaults = { ...preset.training, ...(renewals && { renewals }) };
@@ -108,7 +110,7 @@ async function resumeRun(path: string, options: TrainCommandOptions, output: Out
   if (found === undefined)
     throw new SubbitError(`'${path}' has no checkpoint that can be read; start again with --force`);
   const { checkpoint } = found;
-  const data = await loadData(description.training.data, network.input, output);
+  const data = await loadData(description.training.data, network.input, output, options);
   const backend = await openBackend({ ...options, onNotice: output.note });
   const run = RunFolder.resume(path);
   output.note(`going on with ${path} at step ${checkpoint.step}`);

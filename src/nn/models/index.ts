@@ -1,6 +1,6 @@
 /** The list of presets. */
 import { digits } from './digits.js';
-import { dorefaSvhn } from './dorefa-svhn.js';
+import { dorefaSvhn, dorefaSvhnPaper } from './dorefa-svhn.js';
 import type { Preset } from './preset.js';
 import { resnet18, resnet18Cifar } from './resnet18.js';
 import { resnet20 } from './resnet20.js';
@@ -11,6 +11,7 @@ export type { Preset, TrainingDefaults } from './preset.js';
 export const presets: Readonly<Record<string, Preset>> = {
   [digits.name]: digits,
   [dorefaSvhn.name]: dorefaSvhn,
+  [dorefaSvhnPaper.name]: dorefaSvhnPaper,
   [resnet18.name]: resnet18,
   [resnet18Cifar.name]: resnet18Cifar,
   [resnet20.name]: resnet20,

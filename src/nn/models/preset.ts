@@ -1,5 +1,6 @@
 /** What a preset is: a network, and how it is usually trained. A new one is a file here and a line in `index.ts`. */
 
+import type { Augmentation } from '../../image/augmentation.js';
 import type { OptimizerOptions } from '../../optim/optimizers.js';
 import type { ScheduleOptions } from '../../optim/schedules.js';
 import type { Layer } from '../scope.js';
@@ -15,6 +16,8 @@ export interface Preset {
   /** Names of the widths, the first is the default; absent when there is one. */
   readonly widths?: readonly string[];
   build(options: { readonly classes: number; readonly width?: string }): Layer;
+  /** The data set that it is for, as `openData` takes it. @default the user says */
+  readonly data?: string;
   readonly training: TrainingDefaults;
 }
 
@@ -27,4 +30,6 @@ export interface TrainingDefaults {
   readonly weightDecay: number;
   /** Only filters of layers whose names begin so decay. @default all */
   readonly decayed?: string;
+  /** @default the data set's */
+  readonly augmentation?: Augmentation;
 }

@@ -16,7 +16,15 @@
  * productFactor = xMultiplier * wMultiplier, sumFactor = xMultiplier * wOffset.
  */
 import { type Buffers, defineOp, type InputTypes, type Op, type ParamValues } from '../../core/op.js';
-import { describe, integer, quantized, sizeOf, type TensorType, type TypedArray } from '../../core/tensor.js';
+import {
+  describe,
+  type Encoding,
+  integer,
+  quantized,
+  sizeOf,
+  type TensorType,
+  type TypedArray,
+} from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { rescaled } from '../integer/rescale.js';
 import { levelOf } from '../integer/threshold.js';
@@ -61,6 +69,8 @@ export interface Epilogue {
   readonly max: number;
   /** Real units per integer of what is written. */
   readonly step: number;
+  /** Of levels that are written. @default from zero, with the largest level as 1 */
+  readonly encoding?: Encoding;
 }
 
 export interface PackedConv2dAttributes extends IntegerConv2dAttributes {
@@ -201,7 +211,8 @@ export function definePackedConv2d(
       const { epilogue } = attributes;
       const shape = [p.batch, p.outHeight, p.outWidth, p.outChannels];
       if (epilogue.levels > 0) {
-        return [quantized(shape, { kind: 'levels', max: epilogue.levels, step: 1 / epilogue.levels })];
+        const { levels: max, encoding = { kind: 'levels', max, step: 1 / max } } = epilogue;
+        return [quantized(shape, encoding)];
       }
       const dtype = epilogue.kind === 'short accumulators' ? 'i16' : 'i32';
       return [integer(shape, epilogue.max, { dtype, step: epilogue.step })];

@@ -2,15 +2,26 @@
 import type { GradientRule } from '../../core/gradient.js';
 import { maxAbsPerSample, type QuantizeGradientAttributes, quantizeGradient } from './gradients.js';
 import { type QuantizeScaledAttributes, quantizeScaledGradient } from './learned.js';
-import { quantizeTanhGradient } from './weights.js';
+import { signGradient } from './signs.js';
+import { type QuantizeSignAttributes, quantizeTanhGradient } from './weights.js';
 
-/** sign, quantize_k on 0..1, learned scales, dequantize: the gradient passes unchanged. */
+/** quantize_k on 0..1, ternary weights, learned scales, dequantize: the gradient passes unchanged. */
 export const straightThrough: GradientRule = { gradient: ({ dOutputs: [dy] }) => [dy] };
 
 export const quantizeTanhStraightThrough: GradientRule = {
   gradient: ({ graph, node, dOutputs: [dLevels] }) => [
     graph.apply(quantizeTanhGradient, `${node.name}/dx`, [node.inputs[0], node.inputs[1], dLevels], {}),
   ],
+};
+
+/** The sign: unchanged, or through what stands for it. */
+export const quantizeSignRule: GradientRule = {
+  gradient({ graph, node, dOutputs: [dLevels] }) {
+    const { kind, scaleAxis } = node.attributes as QuantizeSignAttributes;
+    if (kind === undefined) return [dLevels];
+    const scale = scaleAxis === 'last' ? node.outputs[0]!.scale : undefined;
+    return [graph.apply(signGradient, `${node.name}/dx`, [node.inputs[0], dLevels, scale], { kind })];
+  },
 };
 
 /** To x, and to the parameter behind the scale. */

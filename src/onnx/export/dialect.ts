@@ -1,6 +1,6 @@
 /** How a dialect of ONNX writes quantized numbers: the only thing in which the two differ. */
-import type { Encoding } from '../core/tensor.js';
-import type { OnnxFunction } from '../formats/onnx-model.js';
+import type { Encoding } from '../../core/tensor.js';
+import type { OnnxFunction } from '../../formats/onnx-model.js';
 import type { Emitter } from './emitter.js';
 
 /** A constant filter, [K, C / groups, KH, KW]. */

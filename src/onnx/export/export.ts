@@ -3,12 +3,12 @@
  * [N, classes] out. Every number that is quantized here is quantized there (dialect.ts), to the same values; what is real is float32, with
  * sums in another order.
  */
-import type { Graph, Value } from '../core/graph.js';
-import type { TypedArray } from '../core/tensor.js';
-import { runOp, type Tensor } from '../deploy/run-op.js';
-import type { OnnxModel } from '../formats/onnx-model.js';
-import { prune } from '../passes/prune.js';
-import { SubbitError } from '../util/errors.js';
+import type { Graph, Value } from '../../core/graph.js';
+import type { TypedArray } from '../../core/tensor.js';
+import { runOp, type Tensor } from '../../deploy/run-op.js';
+import type { OnnxModel } from '../../formats/onnx-model.js';
+import { prune } from '../../passes/prune.js';
+import { SubbitError } from '../../util/errors.js';
 import type { OnnxDialect } from './dialect.js';
 import { Emitter } from './emitter.js';
 import { operators } from './operators.js';

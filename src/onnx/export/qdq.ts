@@ -4,8 +4,8 @@
  * bits need int16. Levels of activations are uint8 whatever their bits: ONNX Runtime (1.30, 1.32) does not load a Clip in front of a QuantizeLinear to
  * uint4 ("Unexpected data type for QuantizeLinear input y_zero_point").
  */
-import { type Encoding, operandOf } from '../core/tensor.js';
-import type { OnnxElementType } from '../formats/onnx-model.js';
+import { type Encoding, operandOf } from '../../core/tensor.js';
+import type { OnnxElementType } from '../../formats/onnx-model.js';
 import type { OnnxDialect } from './dialect.js';
 import type { Emitter } from './emitter.js';
 

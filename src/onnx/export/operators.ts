@@ -2,19 +2,20 @@
  * What each op of an evaluation graph is in ONNX: a new op is an entry. An entry adds nodes and returns the tensor that is the op's first
  * result, real, [N, C, H, W].
  */
-import type { Node, Value } from '../core/graph.js';
-import { decode, operandOf, stepOf } from '../core/tensor.js';
-import type { Tensor } from '../deploy/run-op.js';
-import type { ActivationKind } from '../ops/activation/activation.js';
-import { activate } from '../ops/activation/activation.js';
-import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
-import { conv2d } from '../ops/conv2d/conv2d.js';
-import { spanOf } from '../ops/conv2d/geometry.js';
-import { add, addBias, reshape } from '../ops/elementwise/elementwise.js';
-import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
-import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
-import { rprelu } from '../ops/rprelu/rprelu.js';
-import { strideShortcut } from '../ops/shortcut/shortcut.js';
+import type { Node, Value } from '../../core/graph.js';
+import { decode, operandOf, stepOf } from '../../core/tensor.js';
+import type { Tensor } from '../../deploy/run-op.js';
+import type { ActivationKind } from '../../ops/activation/activation.js';
+import { activate } from '../../ops/activation/activation.js';
+import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
+import { conv2d } from '../../ops/conv2d/conv2d.js';
+import { spanOf } from '../../ops/conv2d/geometry.js';
+import { add, addBias, reshape } from '../../ops/elementwise/elementwise.js';
+import { globalAveragePool, maxPool } from '../../ops/pool/pool.js';
+import { dequantize, quantizeUnit } from '../../ops/quantize/activations.js';
+import { quantizeScaled } from '../../ops/quantize/learned.js';
+import { rprelu } from '../../ops/rprelu/rprelu.js';
+import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import type { OnnxDialect, QuantizedFilter } from './dialect.js';
 import type { Emitter } from './emitter.js';
 
@@ -36,6 +37,10 @@ export const operators: Readonly<Record<string, Operator>> = {
   },
   [quantizeUnit.name](emitter, { name, inputs, outputs }, dialect) {
     return dialect.activations(emitter, name, emitter.tensorOf(inputs[0]), outputs[0]!.type.encoding!, 1);
+  },
+  [quantizeScaled.name](emitter, { name, inputs: [x, scale], outputs }, dialect) {
+    const factor = emitter.constantOf(scale).data[0]!;
+    return dialect.activations(emitter, name, emitter.tensorOf(x), outputs[0]!.type.encoding!, factor);
   },
   [dequantize.name]: (emitter, { inputs }) => emitter.tensorOf(inputs[0]),
   [add.name]: (emitter, { name, inputs }) =>
@@ -78,12 +83,16 @@ const bounded: Record<ActivationKind, (emitter: Emitter, name: string, x: string
     emitter.add('Clip', name, [x, emitter.store(`${name}/low`, 0), emitter.store(`${name}/high`, 1)]),
   cabs: (emitter, name, x) =>
     emitter.add('Min', name, [emitter.add('Abs', `${name}/abs`, [x]), emitter.store(`${name}/high`, 1)]),
-  // Its one bit, which is all that is read of it, is whether x > 0.
-  'approx-sign': (emitter, name, x) =>
-    emitter.add('Cast', name, [emitter.add('Greater', `${name}/sign`, [x, emitter.store(`${name}/zero`, 0)])], {
-      to: { int: 1 },
-    }),
+  'clip-sign': isPositive,
+  'approx-sign': isPositive,
+  'swish-sign': isPositive,
 };
+
+/** Of what stands for the sign one bit is all that is read: whether x > 0. */
+function isPositive(emitter: Emitter, name: string, x: string): string {
+  const sign = emitter.add('Greater', `${name}/sign`, [x, emitter.store(`${name}/zero`, 0)]);
+  return emitter.add('Cast', name, [sign], { to: { int: 1 } });
+}
 
 function convolution(emitter: Emitter, node: Node, dialect: OnnxDialect): string {
   const { name, inputs, attributes } = node;

@@ -9,8 +9,8 @@
  * gives in k bits: they are unsigned with the zero point (2^k - 1) / 2 and twice the step. The half is exact, and the operator's definition
  * allows it; 8-bit filters are the odd integers from -255 to 255 in that way. A signed Quant would need one more bit.
  */
-import { maxLevel } from '../core/tensor.js';
-import type { OnnxFunction, OnnxNode } from '../formats/onnx-model.js';
+import { maxLevel } from '../../core/tensor.js';
+import type { OnnxFunction, OnnxNode } from '../../formats/onnx-model.js';
 import type { OnnxDialect } from './dialect.js';
 import { zeroPointsOf } from './qdq.js';
 

@@ -2,10 +2,10 @@
  * An ONNX graph while it is written. Every value of ours is one real tensor of the ONNX graph, [N, C, H, W] where ours is [N, H, W, C]; what is
  * quantized in ours has passed through quantizing nodes there, so that it holds the same numbers.
  */
-import type { Value } from '../core/graph.js';
-import type { Tensor } from '../deploy/run-op.js';
-import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../formats/onnx-model.js';
-import { SubbitError } from '../util/errors.js';
+import type { Value } from '../../core/graph.js';
+import type { Tensor } from '../../deploy/run-op.js';
+import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../../formats/onnx-model.js';
+import { SubbitError } from '../../util/errors.js';
 
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
