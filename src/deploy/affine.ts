@@ -14,6 +14,10 @@ export interface Pending {
   readonly chain: readonly Node[];
 }
 
+export function appended(pending: Pending, node: Node): Pending {
+  return { ...pending, chain: [...pending.chain, node] };
+}
+
 export interface Affine {
   /** real = slope[c] * integer + intercept[c] */
   readonly slope: readonly number[];
@@ -45,4 +49,21 @@ export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedAr
 /** The largest |slope * x + intercept| of any channel for |x| <= bound. */
 export function rangeOf({ slope, intercept }: Affine, bound: number): number {
   return slope.reduce((range, each, c) => Math.max(range, Math.abs(each) * bound + Math.abs(intercept[c]!)), 0);
+}
+
+/** How many standard deviations above its mean a channel that no function bounds is clamped. */
+const clampedDeviations = 8;
+
+/** Where values are clamped: what the chain's last batch norm makes likely, or the static bound. */
+export function clampOf(pending: Pending, affine: Affine, contentsOf: (value: Value) => TypedArray): number {
+  const norm = pending.chain.findLast((node) => node.op.name === batchNormalize.name);
+  let range = 0;
+  if (norm === undefined) {
+    range = rangeOf(affine, pending.integer.type.encoding!.max);
+  } else {
+    const [gamma, beta] = norm.inputs.slice(3).map((value) => contentsOf(value!));
+    for (const [c, g] of gamma!.entries())
+      range = Math.max(range, Math.abs(beta![c]!) + clampedDeviations * Math.abs(g));
+  }
+  return range > 0 ? range : 1;
 }

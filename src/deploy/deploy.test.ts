@@ -11,13 +11,16 @@ import { fromGraph } from '../formats/deployed-network.js';
 import { parseBits } from '../nn/bits.js';
 import {
   activation,
+  averagePool,
   batchNorm,
+  concat,
   conv,
   dense,
   flatten,
   globalAverage,
   maxPool,
   preActivated,
+  prelu,
   residual,
   sequential,
   stridedShortcut,
@@ -188,6 +191,47 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
     ),
     '1-2-32',
   ),
+  'means over windows, of levels and of accumulators': networkOf(
+    sequential(
+      conv('first', { channels: 8, bias: true }),
+      activation('b'),
+      averagePool('mean1', { size: 3, stride: 2, padding: 'valid' }),
+      batchNorm('bn1'),
+      activation('a'),
+      conv('a', { channels: 16 }),
+      batchNorm('bn2'),
+      averagePool('mean2', { size: 2, padding: 'valid' }),
+      activation('last'),
+      flatten(),
+      dense('last', { outputs: 5 }),
+    ),
+    '1-3-32',
+  ),
+  'branches of levels': networkOf(
+    sequential(
+      conv('first', { channels: 8, bias: true }),
+      concat('both', [activation('a'), sequential(batchNorm('bn1'), activation('b')), activation('c')]),
+      conv('a', { channels: 6 }),
+      batchNorm('bn2'),
+      activation('last'),
+      globalAverage('average'),
+      dense('last', { outputs: 5 }),
+    ),
+    '1-2-32',
+  ),
+  'branches of real numbers, PReLU': networkOf(
+    sequential(
+      conv('first', { channels: 8, bias: true }),
+      activation('a'),
+      concat('both', [conv('a', { channels: 6 }), sequential(conv('b', { channels: 5 }), batchNorm('bn1'))]),
+      prelu('prelu'),
+      batchNorm('bn2'),
+      activation('last', { bounded: false }),
+      globalAverage('average'),
+      dense('last', { outputs: 5 }),
+    ),
+    '1-2-32',
+  ),
   'the approximate sign': networkOf(basic(pools), '1-1-32', { activationQuantizer: approxSign }),
   'learned thresholds behind a max-pool': networkOf(basic(pools), '1-1-32', { activationQuantizer: rsign }),
   'RPReLU after shortcuts that are pooled': networkOf(
@@ -316,6 +360,14 @@ describe('a deployed network', () => {
     const contents = randomContents(graph, 5);
     contents.get('a/weights/scale')![2] = -0.5;
     expect(() => roundNetwork(graph, contents)).toThrow('a: a filter with a negative scale cannot be deployed');
+  });
+
+  test('means over windows of different numbers of pixels are named', () => {
+    const layers = basic([averagePool('mean', { size: 3, stride: 2 })]);
+    const { graph } = buildGraph(networkOf(layers, '1-2-32'), { batch: 1, training: false, seed: 3 });
+    expect(() => roundNetwork(graph, randomContents(graph, 5))).toThrow(
+      "mean: means over windows that hang over the image's edge cannot be deployed; use the padding 'valid'",
+    );
   });
 
   test('what cannot be deployed is named', () => {
