@@ -1,5 +1,5 @@
 /** subbit compact RUN: goes on from a trained binary network with few sign patterns per layer (Sparks, papers part 2). */
-import { defineNetwork } from '../../nn/network.js';
+import { openNetwork } from '../../nn/network.js';
 import { UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
@@ -33,7 +33,7 @@ async function compact(path: string, options: CompactOptions): Promise<void> {
   const { network, training } = descriptionOf(parent);
   const description = { ...network, ...selectionChoices(options) };
   const source = options.data ?? training.data;
-  const data = await loadData(source, defineNetwork(description).input, output);
+  const data = await loadData(source, (await openNetwork(description)).input, output);
   const renewals = renewalChoices(options);
   const defaults = {
     ...training,

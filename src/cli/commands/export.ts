@@ -9,14 +9,14 @@ import {
   filterForms,
   predictBytes,
 } from '../../formats/subbit.js';
+import { openNetwork } from '../../nn/network.js';
 import { withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
-import type { RunDescription } from '../../train/config.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { lookUp } from '../../util/nearest.js';
 import type { CliCommand } from '../command.js';
 import { createOutput, formatBytes } from '../output.js';
-import { openCheckpoint } from '../runs.js';
+import { descriptionOf, openCheckpoint } from '../runs.js';
 
 interface ExportOptions {
   readonly format: string;
@@ -37,7 +37,7 @@ interface ExportedFile {
 /** The list of formats: a new one is a line here. */
 const formats = {
   subbit: exportSubbit,
-} as const satisfies Record<string, (checkpoint: Checkpoint, filters: FilterForm) => ExportedFile>;
+} as const satisfies Record<string, (checkpoint: Checkpoint, filters: FilterForm) => Promise<ExportedFile>>;
 
 export const exportCommand: CliCommand = {
   register(program) {
@@ -54,7 +54,7 @@ export const exportCommand: CliCommand = {
   },
 };
 
-function exportRun(run: string, options: ExportOptions): void {
+async function exportRun(run: string, options: ExportOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const write = lookUp(formats, options.format, 'format');
   const filters = lookUp(
@@ -62,7 +62,10 @@ function exportRun(run: string, options: ExportOptions): void {
     options.filters,
     'form of filters',
   );
-  const { bytes, predictedBytes, roundings } = write(openCheckpoint(run, options.checkpoint, output.note), filters);
+  const { bytes, predictedBytes, roundings } = await write(
+    openCheckpoint(run, options.checkpoint, output.note),
+    filters,
+  );
   writeFileAtomic(options.out, bytes);
   const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes, roundings };
   output.result(result, () =>
@@ -81,10 +84,12 @@ function formatRounding({ layer, what, relativeError }: Rounding): string {
 /** Above this many multiply-accumulates one verification image must do: the reference is slow. */
 const manyMacs = 5e8;
 
-function exportSubbit(checkpoint: Checkpoint, filters: FilterForm): ExportedFile {
-  const { network, roundings } = deployCheckpoint(checkpoint);
+async function exportSubbit(checkpoint: Checkpoint, filters: FilterForm): Promise<ExportedFile> {
+  const description = descriptionOf(checkpoint);
+  const definition = await openNetwork(description.network);
+  const { network, roundings } = deployCheckpoint(checkpoint, { network: definition });
   const count = checked(network).macs > manyMacs ? 1 : 4;
-  const { data } = (checkpoint.network as unknown as RunDescription).training;
+  const { data } = description.training;
   const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
   const verified = withVerification(named, createReference(), { count });
   return { bytes: encodeSubbit(verified, filters), predictedBytes: predictBytes(verified, filters), roundings };

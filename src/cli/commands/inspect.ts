@@ -1,7 +1,7 @@
 /** subbit inspect RUN|MODEL|PRESET: the table of layers. */
 import { existsSync, statSync } from 'node:fs';
 import { presets } from '../../nn/models/index.js';
-import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
+import { buildGraph, type NetworkDescription, openNetwork } from '../../nn/network.js';
 import { type LayerSummary, type NetworkSummary, summarize } from '../../nn/summary.js';
 import { lastFile } from '../../train/checkpoint.js';
 import { metricsFile, readMetrics } from '../../train/metrics.js';
@@ -13,6 +13,7 @@ import { type CliCommand, integer } from '../command.js';
 import { type DeployedSummary, describeEncoding, summarizeDeployed } from '../deployed-summary.js';
 import { kernelsPage } from '../kernels-page.js';
 import { formatKernels, kernelsOf } from '../kernels-report.js';
+import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { isModelFile, readModel } from '../models.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, formatBytes, formatTable, type Output } from '../output.js';
@@ -24,51 +25,61 @@ export const inspectCommand: CliCommand = {
       .command('inspect')
       .description('table of layers: shapes, bits, parameters, bytes, multiply-accumulates by precision')
       .argument(
-        '<run|model|preset>',
+        '[run|model|preset]',
         `folder of a run, a .subbit file, or a preset (${Object.keys(presets).join(', ')})`,
       )
       .option('--classes <n>', 'classes of a preset', integer('--classes', 1), 10)
       .option('--kernels', 'how the binary 3x3 filters of a run are spread over the 512 sign patterns')
       .option('--html <file>', 'with --kernels: a page with curves and pictures')
       .option('--json', 'print one JSON object');
-    addNetworkOptions(parser).action(inspect);
+    addNetworkOptions(addModelOption(parser)).action(inspect);
   },
 };
 
-interface InspectOptions extends NetworkOptions {
+interface InspectOptions extends ModelOption, NetworkOptions {
   readonly classes: number;
   readonly kernels?: boolean;
   readonly html?: string;
   readonly json?: boolean;
 }
 
-function inspect(target: string, options: InspectOptions): void {
+async function inspect(target: string | undefined, options: InspectOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   if (options.html !== undefined && !options.kernels) throw new UsageError('--html needs --kernels');
-  if (options.kernels) inspectKernels(target, options.html, output);
+  if (target === undefined || options.model !== undefined) {
+    const chosen = await choosePreset(target, options);
+    if (chosen === undefined) throw new UsageError('inspect needs a run, a .subbit file, a preset or --model FILE');
+    await inspectNetwork(describeChosen(chosen, options), null, output);
+  } else if (options.kernels) await inspectKernels(target, options.html, output);
   else if (isModelFile(target)) inspectModel(target, output);
-  else inspectNetwork(target, options, output);
+  else if (existsSync(target)) await inspectRun(target, output);
+  else await inspectNetwork(describePreset(target, options), null, output);
 }
 
-function inspectNetwork(target: string, options: InspectOptions, output: Output): void {
-  const isRun = existsSync(target);
-  const description = isRun
-    ? descriptionOf(openCheckpoint(target, 'last', output.note)).network
-    : describePreset(target, options);
-  const { graph } = buildGraph(defineNetwork(description), { batch: 1, training: true, seed: 0 });
+async function inspectRun(path: string, output: Output): Promise<void> {
+  const { network } = descriptionOf(openCheckpoint(path, 'last', output.note));
+  await inspectNetwork(network, existsSync(lastFile(path)) ? statSync(lastFile(path)).size : null, output);
+}
+
+/** `fileBytes`: of the checkpoint, where there is one. */
+async function inspectNetwork(
+  description: NetworkDescription,
+  fileBytes: number | null,
+  output: Output,
+): Promise<void> {
+  const { graph } = buildGraph(await openNetwork(description), { batch: 1, training: true, seed: 0 });
   const summary = summarize(graph);
-  const fileBytes = isRun && existsSync(lastFile(target)) ? statSync(lastFile(target)).size : null;
   output.result(
     { ...summary, totals: { ...summary.totals, fileBytes } },
     () => `${networkTitle(description)}\n${formatSummary(summary)}`,
   );
 }
 
-function inspectKernels(run: string, html: string | undefined, output: Output): void {
+async function inspectKernels(run: string, html: string | undefined, output: Output): Promise<void> {
   const checkpoint = openCheckpoint(run, 'last', output.note);
   const { network } = descriptionOf(checkpoint);
   const metrics = existsSync(metricsFile(run)) ? readMetrics(metricsFile(run)) : [];
-  const layers = kernelsOf(network, checkpoint, metrics);
+  const layers = kernelsOf(await openNetwork(network), checkpoint, metrics);
   if (html !== undefined) {
     writeFileAtomic(html, kernelsPage(`${networkTitle(network)}: ${run}`, layers));
     output.note(`wrote ${html}`);
@@ -115,8 +126,12 @@ function formatDeployed({ layers, edges, totals }: DeployedSummary): string {
 
 function describePreset(name: string, options: InspectOptions): NetworkDescription {
   const preset = lookUp(presets, name, 'run or preset');
+  return describeChosen({ preset, choice: { preset: preset.name } }, options);
+}
+
+function describeChosen({ choice }: Chosen, options: InspectOptions): NetworkDescription {
   const classes = Array.from({ length: options.classes }, (_, i) => String(i));
-  return { preset: preset.name, ...networkChoices(options), classes, zeroPoints: [0], step: 1 / 255 };
+  return { ...choice, ...networkChoices(options), classes, zeroPoints: [0], step: 1 / 255 };
 }
 
 function networkTitle({ preset, width, bits, codewords }: NetworkDescription): string {

@@ -2,14 +2,14 @@
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
 import { presets } from '../../nn/models/index.js';
-import { defineNetwork } from '../../nn/network.js';
+import { openNetwork } from '../../nn/network.js';
 import { findNewest } from '../../train/checkpoint.js';
-import type { RunDescription } from '../../train/config.js';
+import { currentDescription, type RunDescription } from '../../train/config.js';
 import { RunFolder, readRunConfig } from '../../train/run-folder.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
-import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
+import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
 import { openCheckpoint } from '../runs.js';
@@ -17,7 +17,13 @@ import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionCh
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
 import { loadData, runTraining, startTraining } from '../training-run.js';
 
-interface TrainCommandOptions extends NetworkOptions, SelectionOptions, TrainingOptions, BackendOptions, ComputeOption {
+interface TrainCommandOptions
+  extends ModelOption,
+    NetworkOptions,
+    SelectionOptions,
+    TrainingOptions,
+    BackendOptions,
+    ComputeOption {
   readonly init?: string;
   readonly resume?: string | true;
 }
@@ -30,6 +36,7 @@ export const trainCommand: CliCommand = {
       .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
       .option('--init <run>', 'start from the weights of a trained run')
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
+    addModelOption(parser);
     addTrainingOptions(parser, { defaults: "the preset's" });
     addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser)))).action(trainOrResume);
   },
@@ -62,12 +69,13 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     }
     return resumeRun(path, options, output);
   }
-  if (preset === undefined) throw new UsageError(`train needs a preset: ${Object.keys(presets).join(', ')}`);
-  return startRun(preset, options, output);
+  const chosen = await choosePreset(preset, options);
+  if (chosen === undefined)
+    throw new UsageError(`train needs a preset (${Object.keys(presets).join(', ')}) or --model FILE`);
+  return startRun(chosen, options, output);
 }
 
-async function startRun(presetName: string, options: TrainCommandOptions, output: Output): Promise<void> {
-  const preset = lookUp(presets, presetName, 'preset');
+async function startRun({ preset, choice }: Chosen, options: TrainCommandOptions, output: Output): Promise<void> {
   const source = options.data ?? (preset.name === 'digits' ? 'digits' : undefined);
   if (source === undefined)
     throw new UsageError(`${preset.name} needs --data NAME or --data FOLDER (see: subbit data list)`);
@@ -78,7 +86,7 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
   const defaults = { ...preset.training, ...(renewals && { renewals }) };
   await startTraining({
     description: {
-      network: { preset: preset.name, ...choices, classes, zeroPoints, step },
+      network: { ...choice, ...choices, classes, zeroPoints, step },
       training: trainingConfig(defaults, source, data, options),
     },
     data,
@@ -89,9 +97,9 @@ async function startRun(presetName: string, options: TrainCommandOptions, output
 }
 
 async function resumeRun(path: string, options: TrainCommandOptions, output: Output): Promise<void> {
-  const saved = readRunConfig(path) as RunDescription;
+  const saved = currentDescription(readRunConfig(path) as RunDescription);
   const description = { ...saved, training: { compute: 'simulated' as const, ...saved.training } };
-  const network = defineNetwork(description.network);
+  const network = await openNetwork(description.network);
   const { found, skipped } = findNewest(path);
   for (const { why } of skipped) output.note(`skipped a damaged checkpoint: ${why}`);
   if (found === undefined)
