@@ -1,4 +1,5 @@
 /** Networks in JSON: what they build, and that every mistake is named by its place. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { UsageError } from '../../util/errors.js';
 import { buildGraph, defineNetwork, type NetworkDescription, openNetwork } from '../network.js';
@@ -143,4 +144,13 @@ test('options that layers require are refused when they are missing', () => {
     expect(() => presetOfJson('mine', { input, layers: [each, ...end] }), each.layer).toThrow(
       /options\.\w+ is missing/,
     );
+});
+
+test('docs/models.md lists every layer, and its example is a network', () => {
+  const text = readFileSync(new URL('../../../docs/models.md', import.meta.url), 'utf8');
+  for (const [layer, { options }] of Object.entries(layerKinds))
+    for (const word of [layer, ...Object.keys(options)]) expect(text, layer).toContain(`\`${word}\``);
+  const json: unknown = JSON.parse(/```json\n([^`]*)```/.exec(text)![1]!);
+  const { graph } = buildGraph(defineNetwork(describeModel(json)), { batch: 1, training: true, seed: 1 });
+  expect(summarize(graph).layers.filter(({ macs }) => macs > 0)).toHaveLength(4);
 });
