@@ -18,13 +18,13 @@ export default defineConfig([
     },
     platform: 'node',
   },
-  /** The runtime for browsers: one small file, with the kernels that it fetches beside it. */
+  /** The runtime for browsers: one small file. The kernels lie beside it, where browsers fetch them and the package has them. */
   {
     ...common,
     entry: { 'runtime-browser': 'src/runtime/browser.ts' },
     platform: 'browser',
     minify: true,
     clean: false,
-    copy: 'build/wasm/runtime*.wasm',
+    copy: 'build/wasm/*.wasm',
   },
 ]);

@@ -1,6 +1,6 @@
 /** The commands for deployed networks, as a person meets them. Runs the built `dist/cli.js`. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,6 +69,65 @@ test('inspect shows layers, edges and sizes of the model', () => {
   for (const key of ['parameters', 'macs', 'bitOps', 'floatMacs', 'bitsPerWeight', 'weightBytes', 'float32Bytes'])
     expect(totals[key], key).toBeTypeOf('number');
   expect(subbit('inspect', model).stdout).toMatch(/levels 0\.\.3/);
+});
+
+/** Whether the optional package sharp is there, which reads pictures. */
+const hasSharp = await import('sharp' as string).then(
+  () => true,
+  () => false,
+);
+
+describe.skipIf(!hasSharp)('predict (skipped without sharp)', () => {
+  const pictures = join(folder, 'pictures');
+  const damaged = join(pictures, 'inner', 'b.png');
+  beforeAll(async () => {
+    const { default: sharp } = (await import('sharp' as string)) as { default: (file: object) => Sharp };
+    mkdirSync(join(pictures, 'inner'), { recursive: true });
+    const create = { width: 30, height: 20, channels: 3, background: '#808080' };
+    await sharp({ create }).toFile(join(pictures, 'a.jpg'));
+    await sharp({ create }).toFile(join(pictures, 'inner', 'c.png'));
+    writeFileSync(join(pictures, 'notes.txt'), 'no picture');
+  });
+  interface Sharp {
+    toFile(file: string): Promise<unknown>;
+  }
+  interface Predictions {
+    predictions: { file: string; label: number; class: string; probability: number; top: { probability: number }[] }[];
+    failed?: { file: string }[];
+  }
+
+  test('a run and its model tell the same of a folder of pictures', () => {
+    const [ofRun, ofModel] = [run, model].map((path) => json('predict', path, pictures) as unknown as Predictions);
+    const files = [join(pictures, 'a.jpg'), join(pictures, 'inner', 'c.png')];
+    for (const { predictions } of [ofRun!, ofModel!]) {
+      expect(predictions.map(({ file }) => file)).toEqual(files);
+      for (const each of predictions) {
+        expect(each.top).toHaveLength(5);
+        expect(each).toMatchObject(each.top[0]!);
+        expect(each.class).toBe(String(each.label));
+      }
+    }
+    const difference = ofRun!.predictions[0]!.probability - ofModel!.predictions[0]!.probability;
+    expect(Math.abs(difference)).toBeLessThan(0.02);
+    expect(ofRun!.predictions[0]!.label).toBe(ofModel!.predictions[0]!.label);
+  });
+
+  test('a damaged picture is one line and exit code 1, and the others are told', () => {
+    writeFileSync(damaged, 'no picture');
+    const { status, stdout, stderr } = subbit('predict', run, pictures, '--top', '1', '--json');
+    rmSync(damaged);
+    expect(status).toBe(1);
+    expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(/^subbit: cannot read '.*b\.png'/)]);
+    const { predictions, failed } = JSON.parse(stdout) as Predictions;
+    expect(predictions).toHaveLength(2);
+    expect(failed!.map(({ file }) => file)).toEqual([damaged]);
+  });
+
+  test('a folder without pictures is refused', () => {
+    const { status, stderr } = subbit('predict', run, join(run, 'checkpoints'));
+    expect(stderr).toMatch(/holds no pictures/);
+    expect(status).toBe(2);
+  });
 });
 
 describe('verify', () => {

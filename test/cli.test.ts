@@ -1,6 +1,6 @@
 /** The command line as a person meets it: results, one-line errors, exit codes. Runs the built `dist/cli.js`. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,12 @@ function json(...args: string[]): Record<string, unknown> {
   expect(stderr + status).toMatch(/0$/);
   expect(stdout.trim().split('\n')).toHaveLength(1);
   return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+/** A file of options. */
+function file(name: string, options: object): string {
+  writeFileSync(join(folder, name), JSON.stringify(options));
+  return join(folder, name);
 }
 
 let trained: Record<string, unknown>;
@@ -97,6 +103,41 @@ describe('results', () => {
     expect(html).not.toMatch(/https?:|<script/);
   });
 
+  test('inspect --html writes one page of a run', () => {
+    const file = join(folder, 'run.html');
+    expect(json('inspect', run, '--html', file)).toHaveProperty('layers');
+    const html = readFileSync(file, 'utf8');
+    for (const part of ['Loss', 'Filters of the first layer', 'surest mistakes', 'parameters behind the weights'])
+      expect(html).toContain(part);
+    expect(html).toContain(`test accuracy ${(trained.finalAccuracy as number).toFixed(4)}`);
+    // Row by row of the matrix, as many as there are test images.
+    const counts = [...html.matchAll(/<td title[^>]*>(\d+)</g)].map(([, count]) => Number(count));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(360);
+    expect(html).not.toMatch(/https?:|<script/);
+    expect(json('inspect', run, '--html', file, '--data', join(folder, 'nowhere'))).toHaveProperty('layers');
+    expect(readFileSync(file, 'utf8')).toMatch(/No test images were looked at: .*nowhere/);
+  });
+
+  test('inspect compares two', () => {
+    const other = join(folder, 'other');
+    json('train', 'digits', '--bits', '2-2-4', '--epochs', '1', '--out', other);
+    const { runs } = json('inspect', run, other) as {
+      runs: { target: string; layers: object[]; totals: object; results: { finalAccuracy: number; epochs: number } }[];
+    };
+    expect(runs.map(({ target, results }) => [target, results.epochs])).toEqual([
+      [run, 4],
+      [other, 1],
+    ]);
+    expect(runs[0]!.results.finalAccuracy).toBe(trained.finalAccuracy);
+    expect(runs[0]!.layers).toEqual((json('inspect', run) as { layers: object[] }).layers);
+    const { stdout } = subbit('inspect', run, other);
+    expect(stdout).toMatch(/conv1 +1-2-4 +2-2-4 +2,304 +4,608/);
+    expect(stdout).toMatch(/network\.bits +1-2-4 +2-2-4/);
+    expect(stdout).toMatch(/training\.epochs +4 +1/);
+    expect(stdout).not.toContain('training.seed');
+    expect(subbit('inspect', run, 'digits').stdout).toMatch(/parameters +58,442 +58,442 +1\.000/);
+  });
+
   test('data list gives the data sets', () => {
     const { datasets } = json('data', 'list') as { datasets: { name: string; present: boolean }[] };
     expect(datasets.find(({ name }) => name === 'digits')).toMatchObject({
@@ -120,6 +161,40 @@ describe('results', () => {
     expect(lines.map(({ step }) => step)).toEqual([20, 40]);
     expect(lines[1]!.layers.map(({ name }) => name)).toEqual(['conv1', 'conv2']);
     expect(lines[1]!.layers[0]!.usedLevels).toEqual({ weights: 2, activations: 4, gradients: 16 });
+  });
+
+  test('a run leaves the options to repeat it with, bit for bit', () => {
+    const [first, second] = [join(folder, 'first'), join(folder, 'second')];
+    const own = file('own.json', { preset: 'digits', bits: '1-2-4', epochs: 1, 'bits-of': { conv2: '2-2-4' } });
+    json('train', '--config', own, '--out', first, '--seed', '5', '--crop', '1');
+    json('train', '--config', join(first, 'config.json'), '--out', second);
+    const weights = (out: string) => readFileSync(join(out, 'checkpoints', 'last.safetensors'));
+    expect(weights(second).equals(weights(first))).toBe(true);
+    const printed = subbit('train', 'digits', '--epochs', '1', '--no-flip', '--out', join(folder, 'printed')).stderr;
+    expect(printed).toMatch(/to repeat it: subbit train digits --data digits --epochs 1 .*--no-flip/);
+    const compacted = join(folder, 'compacted');
+    json('compact', first, '--codewords', '16', '--epochs', '1', '--renew-every', '9', '--out', compacted);
+    json('compact', '--config', join(compacted, 'config.json'), '--out', second, '--force');
+    expect(weights(second).equals(weights(compacted))).toBe(true);
+  });
+
+  test('--histograms and --tensorboard write more and change nothing', () => {
+    const [plain, watched] = [join(folder, 'plain'), join(folder, 'watched')];
+    json('train', 'digits', '--bits', '1-2-4', '--epochs', '3', '--out', plain);
+    json('train', 'digits', '--bits', '1-2-4', '--epochs', '3', '--histograms', '2', '--tensorboard', '--out', watched);
+    const weights = (out: string) => readFileSync(join(out, 'checkpoints', 'last.safetensors'));
+    expect(weights(watched).equals(weights(plain))).toBe(true);
+    const lines = readMetrics(metricsFile(watched)).flatMap((line) => (line.type === 'histograms' ? [line] : []));
+    expect(lines.map(({ epoch, step }) => [epoch, step])).toEqual([
+      [2, 88],
+      [3, 132],
+    ]);
+    const files = (): string[] => readdirSync(join(watched, 'tensorboard'));
+    expect(files()).toHaveLength(1);
+    const name = files()[0]!;
+    json('train', 'digits', '--epochs', '1', '--tensorboard', '--out', watched, '--force');
+    expect(files()).toHaveLength(1);
+    expect(files()).not.toContain(name);
   });
 
   test('--init starts from the weights of a run', () => {
@@ -184,6 +259,24 @@ describe('errors are one line with an exit code', () => {
       message: /did you mean 'rsign'/,
     },
     {
+      name: 'a quantizer of 2 bits and more for 1-bit weights',
+      args: ['train', 'digits', '--bits', '1-2-4', '--weight-quantizer', 'lsq'],
+      status: 2,
+      message: /lsq has 2 to 8 bits, so weight bits cannot be 1/,
+    },
+    {
+      name: 'quantizers of a layer, unreadable',
+      args: ['inspect', 'digits', '--quantizer-of', 'conv1'],
+      status: 2,
+      message: /LAYER=WEIGHTS,INPUT/,
+    },
+    {
+      name: 'quantizer of a layer, unknown',
+      args: ['inspect', 'digits', '--bits', '2-2-4', '--quantizer-of', 'conv1=,pcat'],
+      status: 2,
+      message: /activation quantizer of conv1.*did you mean 'pact'/,
+    },
+    {
       name: 'RPReLU without shortcuts',
       args: ['inspect', 'digits', '--shortcut-activation', 'rprelu'],
       status: 2,
@@ -218,7 +311,33 @@ describe('errors are one line with an exit code', () => {
       status: 2,
       message: /leave out --weight-decay/,
     },
-    { name: 'a page of nothing', args: ['inspect', run, '--html', 'x.html'], status: 2, message: /--kernels/ },
+    {
+      name: 'a page of a preset',
+      args: ['inspect', 'digits', '--html', 'x.html'],
+      status: 2,
+      message: /'digits' is no run/,
+    },
+    { name: 'a page of two', args: ['inspect', run, run, '--html', 'x.html'], status: 2, message: /leave out/ },
+    { name: 'data of no page', args: ['inspect', run, '--data', 'digits'], status: 2, message: /needs --html/ },
+    { name: 'a shell of its own', args: ['completion', 'bsh'], status: 2, message: /did you mean 'bash'/ },
+    {
+      name: 'a file of options on resume',
+      args: ['train', '--resume', run, '--config', join(run, 'config.json')],
+      status: 2,
+      message: /leave out --config/,
+    },
+    {
+      name: 'an unknown option in a file',
+      args: ['train', '--config', file('unknown.json', { bitz: '1-2-4' })],
+      status: 2,
+      message: /unknown option 'bitz'; did you mean 'bits'/,
+    },
+    {
+      name: 'nothing to compact',
+      args: ['compact', '--codewords', '8'],
+      status: 2,
+      message: /needs the folder of a run/,
+    },
     { name: 'missing run', args: ['eval', 'no-run'], status: 2, message: /no run 'no-run'/ },
     { name: 'unknown backend', args: ['eval', run, '--backend', 'natve'], status: 2, message: /did you mean 'native'/ },
     {

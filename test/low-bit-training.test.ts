@@ -40,6 +40,8 @@ for (const name of ['native', 'wasm']) {
     ...['1-2-4', '1-1-4', '1-2-8', '2-2-4', '1-2-32'].map((bits) => [bits, 'dorefa'] as const),
     ['1-1-4', 'approx-sign'],
     ['1-1-4', 'rsign'],
+    ['1-1-4', 'swish-sign'],
+    ['2-2-4', 'lsq'],
   ] as const)(`${name} %s %s`, (bits, quantizer) => {
     // 2e-7 was the most; a level on its boundary that another rounding of statistics moved would show as 1e-3.
     test('one step: the same gradients', () => {

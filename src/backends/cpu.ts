@@ -55,7 +55,9 @@ export function createCpuBackend(
   options: { readonly threads: number; readonly isa?: string | undefined },
 ): Backend {
   if (module.signature !== signatureOf(module.ops)) {
-    throw new SubbitError(`the ${name} kernels were built from other sources than this subbit; run: npm run build`);
+    throw new SubbitError(
+      `the ${name} kernels were built from other sources than this subbit; run: npx subbit build-native (in a clone: npm run build)`,
+    );
   }
   const { threads, isa = module.isas[0]! } = options;
   if (!(Number.isInteger(threads) && threads >= 1 && threads <= maxThreads)) {

@@ -1,4 +1,7 @@
-/** The kernels as a Node-API addon, compiled on this machine by scripts/build-native.mjs (bindings: native/node.cc). */
+/**
+ * The kernels as a Node-API addon (bindings: native/node.cc): compiled on this machine by scripts/build-native.mjs, or of a package
+ * with the addon for a platform (scripts/pack-native.mjs), which npm installs where it fits.
+ */
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type { Backend } from '../core/backend.js';
@@ -65,14 +68,31 @@ function allocateBuffer(bytes: number): ArrayBuffer {
   }
 }
 
-/** Undefined when it is not built. */
+const require = createRequire(import.meta.url);
+
+/** The addon's file: the one that was built here before the one of a platform package; undefined when there is neither. */
+export function nativeFile(): string | undefined {
+  const built = builtFile('native/subbit.node');
+  if (built !== undefined) return built;
+  try {
+    return require.resolve(`${platformPackage(process.platform, process.arch)}/subbit.node`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The optional package with the addon for a platform, in Node's names. */
+export function platformPackage(platform: string, architecture: string): string {
+  return `@subbit/native-${platform}-${architecture}`;
+}
+
 function loadAddon(): Addon | undefined {
-  const file = builtFile('native/subbit.node');
+  const file = nativeFile();
   if (file === undefined) return undefined;
   try {
-    return createRequire(import.meta.url)(file) as Addon;
+    return require(file) as Addon;
   } catch (error) {
-    throw new SubbitError(`the native kernels do not load: ${(error as Error).message}; run: npm run build`);
+    throw new SubbitError(`the native kernels do not load: ${(error as Error).message}; run: npx subbit build-native`);
   }
 }
 
@@ -85,7 +105,7 @@ export function nativeIsas(): readonly string[] {
 export function createNative(ops: Readonly<Record<string, AnyOp>>, options: CpuOptions = {}): Backend {
   const addon = loadAddon();
   if (addon === undefined) {
-    throw new SubbitError('the native kernels are not built; run: npm run build (it needs g++ or clang++)');
+    throw new SubbitError('the native kernels are not built; run: npx subbit build-native (it needs g++ or clang++)');
   }
   const module: KernelModule = {
     ops,

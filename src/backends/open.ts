@@ -47,10 +47,15 @@ export async function openFrom(list: BackendList, options: OpenBackendOptions = 
   return entry.create({ threads, isa });
 }
 
+/** A process says once that WebAssembly serves. */
+let hasSaidWasm = false;
+
 async function defaultBackend(list: BackendList, onNotice: (line: string) => void): Promise<BackendName> {
   if ((await list.native.isas()).length > 0) return 'native';
-  onNotice(
-    'the native kernels are not built, so the slower WebAssembly ones serve (npm run build makes them; it needs g++ or clang++)',
-  );
+  if (!hasSaidWasm)
+    onNotice(
+      'the native kernels are not built, so the slower WebAssembly ones serve (npx subbit build-native makes them; it needs g++ or clang++)',
+    );
+  hasSaidWasm = true;
   return 'wasm';
 }

@@ -1,17 +1,14 @@
 #!/usr/bin/env node
 /** The `subbit` command: parses, runs one command, and turns errors into one line and an exit code (2 wrong use, 1 failure). */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { SubbitError } from '../util/errors.js';
 import { commands } from './commands/index.js';
+import { ownVersion } from './packages.js';
 
 async function main(): Promise<void> {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
   const program = new Command('subbit')
     .description('Train convolutional networks at a few bits, and run them fast')
-    .version(version)
+    .version(ownVersion())
     .showHelpAfterError('(add --help for the options)')
     .configureHelp({ showGlobalOptions: true })
     .enablePositionalOptions();

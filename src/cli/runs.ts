@@ -25,3 +25,11 @@ export function openCheckpoint(run: string, choice: string, note: (line: string)
 export function descriptionOf(checkpoint: Checkpoint): RunDescription {
   return currentDescription(checkpoint.network as unknown as RunDescription);
 }
+
+export function requireSameClasses(data: readonly string[], network: readonly string[]): void {
+  if (data.length !== network.length) {
+    throw new UsageError(
+      `the data has ${data.length} classes and the network ${network.length}; give the data set it was trained on`,
+    );
+  }
+}

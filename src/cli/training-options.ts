@@ -1,16 +1,16 @@
 /** The options of a training, the same for every command that begins one. */
 import type { Command as Parser } from 'commander';
-import type { Dataset } from '../data/index.js';
+import type { Augmentation, Dataset } from '../data/index.js';
 import { optimizers } from '../optim/optimizers.js';
 import { schedules } from '../optim/schedules.js';
 import type { TrainingConfig } from '../train/config.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 import { integer, number, share } from './command.js';
+import { addDataOptions, type DataOptions } from './load-data.js';
 import type { TrainingRunOptions } from './training-run.js';
 
-export interface TrainingOptions extends TrainingRunOptions {
-  readonly data?: string;
+export interface TrainingOptions extends TrainingRunOptions, DataOptions {
   readonly epochs?: number;
   readonly batch?: number;
   readonly lr?: number;
@@ -22,6 +22,9 @@ export interface TrainingOptions extends TrainingRunOptions {
   readonly labelSmoothing?: number;
   readonly crop?: number;
   readonly flip?: boolean;
+  readonly brightness?: number;
+  readonly contrast?: number;
+  readonly resizedCrop?: number;
   readonly teacher?: string;
   readonly distill: number;
   readonly seed: number;
@@ -32,8 +35,8 @@ export interface TrainingOptions extends TrainingRunOptions {
 
 /** `defaults` says where the defaults come from: "the preset's". */
 export function addTrainingOptions(parser: Parser, { defaults }: { readonly defaults: string }): Parser {
+  addDataOptions(parser, 'data set: a name (see `data list`), a folder or a file; options of it after a colon');
   return parser
-    .option('--data <name|dir>', 'data set: a name (see `data list`) or a folder', undefined)
     .option('--epochs <n>', `epochs; ${defaults} by default`, integer('--epochs', 1))
     .option('--batch <n>', `images per step; ${defaults} by default`, integer('--batch', 1))
     .option('--lr <rate>', `learning rate; ${defaults} by default`, number('--lr', 0))
@@ -47,9 +50,20 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
       collectDecayOf,
     )
     .option('--label-smoothing <share>', 'of the uniform distribution in the targets', share('--label-smoothing'))
-    .option('--crop <pixels>', "random crop with this padding; the data set's by default", integer('--crop', 0))
-    .option('--flip', "random horizontal flip; the data set's by default")
+    .option(
+      '--crop <pixels>',
+      `random crop with this padding; this and the next four: ${defaults} or else the data set's by default`,
+      integer('--crop', 0),
+    )
+    .option('--flip', 'random horizontal flip')
     .option('--no-flip', 'no random flip')
+    .option('--brightness <b>', 'random brightness: add -b .. b to the bytes', integer('--brightness', 0, 255))
+    .option('--contrast <c>', 'random contrast: a factor of 1 - c .. 1 + c, 0..1', share('--contrast'))
+    .option(
+      '--resized-crop <share>',
+      'random crop of at least this share of the area, resized; 0 = none',
+      share('--resized-crop'),
+    )
     .option('--teacher <run>', 'distillation: a trained run whose probabilities are part of the target')
     .option(
       '--distill <weight>',
@@ -71,6 +85,12 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
       "write each layer's gradient bias and variance, saturation, sign flips and used levels to metrics.jsonl every so many steps",
       integer('--diagnostics', 1),
     )
+    .option(
+      '--histograms <epochs>',
+      "write histograms of each layer's weights, activations and gradients to metrics.jsonl every so many epochs",
+      integer('--histograms', 1),
+    )
+    .option('--tensorboard [dir]', 'write event files of TensorBoard, into RUN/tensorboard by default')
     .option('--json', 'print one JSON object when done');
 }
 
@@ -86,7 +106,10 @@ function decayOf(defaults: TrainingDefaults, options: TrainingOptions): Pick<Tra
   return Object.keys(groups).length === 0 ? {} : { decayOf: groups };
 }
 
-type TrainingDefaults = Omit<TrainingConfig, 'data' | 'augmentation' | 'seed'>;
+/** Of a preset, or of the run to go on from. */
+type TrainingDefaults = Omit<TrainingConfig, 'data' | 'augmentation' | 'seed'> & {
+  readonly augmentation?: Augmentation;
+};
 
 /** The training that the options ask for; `source` is the name or path of the data. Throws UsageErrors. */
 export function trainingConfig(
@@ -102,7 +125,11 @@ export function trainingConfig(
     data: source,
     epochs: options.epochs ?? defaults.epochs,
     batch: options.batch ?? defaults.batch,
-    optimizer: optimizer === undefined ? defaults.optimizer : { name: optimizer as keyof typeof optimizers },
+    // The defaults' own optimizer, when it is named, keeps its settings.
+    optimizer:
+      optimizer === undefined || optimizer === defaults.optimizer.name
+        ? defaults.optimizer
+        : { name: optimizer as keyof typeof optimizers },
     schedule: {
       ...defaults.schedule,
       ...(schedule === undefined ? {} : { name: schedule as keyof typeof schedules }),
@@ -113,11 +140,47 @@ export function trainingConfig(
     ...decayOf(defaults, options),
     ...(smoothing === undefined ? {} : { labelSmoothing: smoothing }),
     ...(defaults.renewals === undefined ? {} : { renewals: defaults.renewals }),
-    augmentation: {
-      cropPadding: options.crop ?? data.augmentation.cropPadding,
-      flip: options.flip ?? data.augmentation.flip,
-    },
+    augmentation: augmentationOf(defaults.augmentation ?? data.augmentation, options),
     ...(options.teacher === undefined ? {} : { distillation: { teacher: options.teacher, weight: options.distill } }),
     seed: options.seed,
+  };
+}
+
+function augmentationOf(defaults: Augmentation, options: TrainingOptions): Augmentation {
+  const { crop, flip, brightness, contrast, resizedCrop } = options;
+  return {
+    ...defaults,
+    ...(crop === undefined ? {} : { cropPadding: crop }),
+    ...(flip === undefined ? {} : { flip }),
+    ...(brightness === undefined ? {} : { brightness }),
+    ...(contrast === undefined ? {} : { contrast }),
+    ...(resizedCrop === undefined ? {} : { resizedCrop }),
+  };
+}
+
+/** The options that a training follows, also those that were left to the defaults: `trainingConfig` backwards. */
+export function trainingChoices(training: TrainingConfig): Readonly<Record<string, unknown>> {
+  const { schedule, renewals, augmentation } = training;
+  return {
+    data: training.data,
+    epochs: training.epochs,
+    batch: training.batch,
+    lr: schedule.learningRate,
+    optimizer: training.optimizer.name,
+    schedule: schedule.name,
+    warmup: schedule.warmupSteps,
+    weightDecay: training.weightDecay,
+    crop: augmentation.cropPadding,
+    flip: augmentation.flip,
+    brightness: augmentation.brightness,
+    contrast: augmentation.contrast,
+    resizedCrop: augmentation.resizedCrop,
+    compute: training.compute,
+    ...(renewals && {
+      renewEvery: renewals.every,
+      renewAfter: renewals.warmupSteps,
+      renewUntil: renewals.until,
+      selectionLr: renewals.learningRate,
+    }),
   };
 }

@@ -1,28 +1,34 @@
 /** A training under way on the command line: events go to the run's folder and the screen, Ctrl-C saves, the end is reported. */
+import type { Command as Parser } from 'commander';
 import { openBackend } from '../backends/index.js';
 import { initialSelection } from '../compact/initial-selection.js';
 import type { Backend } from '../core/backend.js';
 import type { Graph } from '../core/graph.js';
-import { type Dataset, openData, prepareDataset } from '../data/index.js';
+import type { Dataset } from '../data/index.js';
 import { buildGraph, type NetworkDefinition, openNetwork } from '../nn/network.js';
 import { isSelectionVariable } from '../nn/selection.js';
 import { type LayerSummary, summarize } from '../nn/summary.js';
 import { type Checkpoint, saveCheckpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
 import { requireTensors } from '../train/fill-variables.js';
-import { MetricsWriter, metricsFile } from '../train/metrics.js';
+import { type MetricsLine, MetricsWriter, metricsFile } from '../train/metrics.js';
 import { RunFolder } from '../train/run-folder.js';
+import { TensorboardWriter, tensorboardFolder } from '../train/tensorboard.js';
 import { type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
 import type { BackendOptions } from './command.js';
 import { type ComputeOption, computeOf } from './compute-option.js';
+import { commandLineOf, configOf } from './config-file.js';
 import { createProgress, formatDuration, type Output } from './output.js';
 import { openCheckpoint } from './runs.js';
-import type { TrainingOptions } from './training-options.js';
+import { type TrainingOptions, trainingChoices } from './training-options.js';
 
 /** Options that do not change what a run computes. */
 export interface TrainingRunOptions {
   readonly checkpointEvery: number;
   readonly diagnostics?: number;
+  readonly histograms?: number;
+  /** A folder; true for the run's own. */
+  readonly tensorboard?: string | true;
 }
 
 /** Exit code of a command that Ctrl-C ended, as shells have it. */
@@ -49,13 +55,15 @@ export interface NewRun {
   readonly description: RunDescription;
   readonly data: Dataset;
   readonly options: TrainingOptions & BackendOptions & ComputeOption;
+  /** The command, with what it was given. */
+  readonly parser: Parser;
   readonly output: Output;
   /** The trained network to start from. */
   readonly parent?: Checkpoint;
 }
 
 /** Begins a run in a folder of its own and trains. A mistake in the description leaves no folder behind. */
-export async function startTraining({ description, data, options, output, parent }: NewRun): Promise<void> {
+export async function startTraining({ description, data, options, parser, output, parent }: NewRun): Promise<void> {
   const network = await openNetwork(description.network);
   const { graph } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
   const initial = parent && initialTensors(network, graph, parent);
@@ -63,12 +71,15 @@ export async function startTraining({ description, data, options, output, parent
   const compute = computeOf(options, backend);
   const complete: RunDescription = { ...description, training: { ...description.training, compute } };
   const { preset, bits, codewords } = description.network;
+  const config = configOf(parser, { ...trainingChoices(complete.training), backend: backend.name });
   const run = RunFolder.create({
     ...(options.out === undefined ? {} : { out: options.out }),
     name: `${preset}-${bits}${codewords === undefined ? '' : `-${codewords}`}`,
     force: options.force ?? false,
     config: complete,
+    options: config,
   });
+  output.note(`to repeat it: ${commandLineOf(parser, config)}`);
   await runTraining({
     ...{ description: complete, data, backend, run, output, options, step: 0, network },
     ...(initial && { initial }),
@@ -86,12 +97,6 @@ function initialTensors(network: NetworkDefinition, graph: Graph, parent: Checkp
   return selection ? { ...parent.tensors, ...initialSelection(graph, selection, parent.tensors) } : parent.tensors;
 }
 
-/** Reading and resizing a large set takes seconds, so it is announced. */
-export async function loadData(source: string, input: NetworkDefinition['input'], output: Output): Promise<Dataset> {
-  output.note(`loading ${source}`);
-  return prepareDataset(await openData(source), input);
-}
-
 /** Trains to the end, or to Ctrl-C, which saves; closes folder and backend. */
 export async function runTraining(running: TrainingRun): Promise<void> {
   const { description, backend, run, output, options } = running;
@@ -103,7 +108,7 @@ export async function runTraining(running: TrainingRun): Promise<void> {
   };
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onInterrupt);
-  const metrics = new MetricsWriter(metricsFile(run.path), running.step);
+  const metrics = openMetrics(running);
   try {
     output.note(
       `${run.path}: ${description.training.epochs} epochs on ${backend.name} (${backend.isa}, ${backend.threads} threads)`,
@@ -114,6 +119,7 @@ export async function runTraining(running: TrainingRun): Promise<void> {
       ...(distillation && { teacher: openCheckpoint(distillation.teacher, 'last', output.note) }),
       checkpointEvery: options.checkpointEvery,
       ...(options.diagnostics === undefined ? {} : { diagnosticsEvery: options.diagnostics }),
+      ...(options.histograms === undefined ? {} : { histogramsEvery: options.histograms }),
       signal: interrupt.signal,
       onNotice: output.note,
     });
@@ -127,20 +133,33 @@ export async function runTraining(running: TrainingRun): Promise<void> {
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onInterrupt);
-    metrics.close();
+    for (const each of metrics) each.close();
     run.close();
     backend.dispose();
   }
+}
+
+/** What takes the lines of metrics. */
+type MetricsSink = Pick<MetricsWriter, 'append' | 'flush' | 'close'>;
+
+function openMetrics({ run, step, options }: TrainingRun): MetricsSink[] {
+  const { tensorboard } = options;
+  const writer = new MetricsWriter(metricsFile(run.path), step);
+  if (tensorboard === undefined) return [writer];
+  return [writer, new TensorboardWriter(tensorboard === true ? tensorboardFolder(run.path) : tensorboard, step)];
 }
 
 /** Writes metrics and checkpoints and shows progress; returns the summary, or undefined when the run was stopped. */
 async function consume(
   events: AsyncGenerator<TrainEvent, void, undefined>,
   path: string,
-  metrics: MetricsWriter,
+  metrics: readonly MetricsSink[],
   output: Output,
 ): Promise<TrainingSummary | undefined> {
   const progress = createProgress();
+  const append = (line: MetricsLine): void => {
+    for (const each of metrics) each.append(line);
+  };
   let summary: TrainingSummary | undefined;
   let stepsPerEpoch = 0;
   let totalSteps = 0;
@@ -156,7 +175,7 @@ async function consume(
         ({ stepsPerEpoch, totalSteps, epochs, step: firstStep } = event);
         started = performance.now();
       } else if (event.type === 'step') {
-        metrics.append(event);
+        append(event);
         const inEpoch = event.step - (event.epoch - 1) * stepsPerEpoch;
         if (event.epoch !== epochShown) {
           epochShown = event.epoch;
@@ -168,17 +187,17 @@ async function consume(
         const left = formatDuration(perStep * (totalSteps - event.step));
         const speed = Math.round(event.imagesPerSecond);
         progress.update(inEpoch, `loss ${lossAverage.toFixed(3)}${accuracy}, ${speed} images/s, ${left} left`);
-      } else if (event.type === 'diagnostics' || event.type === 'renewal') {
-        metrics.append(event);
+      } else if (event.type === 'diagnostics' || event.type === 'histograms' || event.type === 'renewal') {
+        append(event);
       } else if (event.type === 'epoch') {
-        metrics.append(event);
+        append(event);
         progress.stop();
         accuracy = `, test accuracy ${event.testAccuracy.toFixed(4)}`;
         output.note(
           `epoch ${event.epoch}/${epochs}: loss ${event.trainLoss.toFixed(4)}, test loss ${event.testLoss.toFixed(4)}${accuracy}, ${formatDuration(event.seconds)}`,
         );
       } else if (event.type === 'checkpoint') {
-        metrics.flush();
+        for (const each of metrics) each.flush();
         saveCheckpoint(path, event.checkpoint, { isBest: event.isBest });
       } else if (event.type === 'done') {
         summary = event.summary;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Philox } from '../util/philox.js';
-import { type Change, drawChange, writeChanged } from './augment.js';
-import { newImageSet } from './dataset.js';
+import { Augmenter, type Change, drawChange, writeChanged } from './augment.js';
+import { type Augmentation, newImageSet } from './dataset.js';
 
 const height = 4;
 const width = 5;
@@ -80,5 +80,40 @@ describe('drawChange', () => {
   test('of no augmentation is no change', () => {
     const change = drawChange(new Philox(1, 'augment'), 5, { cropPadding: 0, flip: false });
     expect(change).toEqual({ down: 0, right: 0, isMirrored: false });
+  });
+});
+
+describe('Augmenter', () => {
+  const moved: Augmentation = { cropPadding: 2, flip: true };
+  const image = (augmentation: Augmentation, index: number, epoch = 4): number[] => {
+    const output = new Uint8Array(height * width * channels);
+    new Augmenter(set, { augmentation, seed: 9, zeroPoints }).ofEpoch(epoch)(index, output, 0);
+    return [...output];
+  };
+
+  test('of no change copies', () => {
+    expect(image({ cropPadding: 0, flip: false }, 1)).toEqual([...set.images.subarray(40, 80)]);
+  });
+
+  test('moves as before there were other changes', () => {
+    const change = drawChange(new Philox(9, 'augment', 4), 2, moved);
+    expect(image(moved, 2)).toEqual(defined(2, change));
+  });
+
+  test('changes what an image shows first, then its place: padding keeps the zero points', () => {
+    const colours = { brightness: 40, contrast: 0.5, resizedCrop: 0.4 };
+    const content = image({ cropPadding: 0, flip: false, ...colours }, 2);
+    expect(content).not.toEqual([...set.images.subarray(80)]);
+    const other = newImageSet(1, set);
+    other.images.set(content);
+    const expected = new Uint8Array(40);
+    writeChanged(other, 0, drawChange(new Philox(9, 'augment', 4), 2, moved), zeroPoints, expected, 0);
+    expect(image({ ...moved, ...colours }, 2)).toEqual([...expected]);
+  });
+
+  test('depends on the epoch', () => {
+    const all = { ...moved, brightness: 40, contrast: 0.5, resizedCrop: 0.4 };
+    expect(image(all, 2, 5)).not.toEqual(image(all, 2, 4));
+    expect(image(all, 2, 4)).toEqual(image(all, 2, 4));
   });
 });

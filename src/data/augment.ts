@@ -1,13 +1,16 @@
 /**
- * Random changes of training images: a crop at a random place of the padded image, and a mirror image.
+ * Random changes of training images, in this order: a resized crop (resized-crop.ts), brightness and contrast (colour.ts), a crop at
+ * a random place of the padded image, and a mirror image. Padding keeps the zero point.
  *
- * The random numbers of an image are those at its index in the set, in the stream (seed, 'augment', epoch): they depend
- * neither on the batch the image is in, nor on who fills the batch, nor on where training was resumed.
+ * The random numbers of an image are those at its index in the set, in the streams (seed, 'augment', epoch) and, for cuts and
+ * colours, (seed, 'augment cut', epoch) and (seed, 'augment colour', epoch): they depend neither on the batch the image is in,
+ * nor on who fills the batch, nor on where training was resumed, nor on which of the other changes are asked for.
  */
-
 import { imageBytes } from '../image/shape.js';
-import type { Philox } from '../util/philox.js';
-import type { Augmentation, ImageSet } from './dataset.js';
+import { Philox } from '../util/philox.js';
+import { changeColours, drawColourChange } from './colour.js';
+import { type Augmentation, type ImageSet, newImageSet } from './dataset.js';
+import { Cutter, drawCut } from './resized-crop.js';
 
 /**
  * What happens to one image: output (y, x) is input (y + down, x + right), or (y + down, width - 1 - x + right) in a
@@ -28,6 +31,52 @@ export function drawChange(random: Philox, index: number, { cropPadding, flip }:
   const shift = (position: number): number =>
     Math.floor(random.uniform(position) * (2 * cropPadding + 1)) - cropPadding;
   return { down: shift(at), right: shift(at + 1), isMirrored: flip && random.uniform(at + 2) < 0.5 };
+}
+
+/** Changes the images of a set in one epoch after the other. */
+export class Augmenter {
+  readonly #set: ImageSet;
+  readonly #augmentation: Augmentation;
+  readonly #seed: number;
+  readonly #zeroPoints: readonly number[];
+  /** One image, between the changes of its content and those of its place. */
+  readonly #scratch: ImageSet;
+  readonly #cutter: Cutter;
+
+  constructor(set: ImageSet, plan: { augmentation: Augmentation; seed: number; zeroPoints: readonly number[] }) {
+    this.#set = set;
+    this.#augmentation = plan.augmentation;
+    this.#seed = plan.seed;
+    this.#zeroPoints = plan.zeroPoints;
+    this.#scratch = newImageSet(1, set);
+    this.#cutter = new Cutter(set);
+  }
+
+  /** A function that writes image `index`, as `epoch` changes it, to `output[outputAt..]`. */
+  ofEpoch(epoch: number): (index: number, output: Uint8Array, outputAt: number) => void {
+    const { cropPadding, flip, brightness = 0, contrast = 0, resizedCrop = 0 } = this.#augmentation;
+    const random = new Philox(this.#seed, 'augment', epoch);
+    const randomCut = new Philox(this.#seed, 'augment cut', epoch);
+    const randomColour = new Philox(this.#seed, 'augment colour', epoch);
+    const isMoving = cropPadding > 0 || flip;
+    const isCutting = resizedCrop > 0;
+    const isColouring = brightness > 0 || contrast > 0;
+    const size = imageBytes(this.#set);
+    const scratch = this.#scratch.images;
+    return (index, output, outputAt) => {
+      const original = this.#set.images.subarray(index * size, (index + 1) * size);
+      if (isCutting) this.#cutter.write(index, drawCut(randomCut, index, resizedCrop, this.#set), scratch);
+      else if (isColouring) scratch.set(original);
+      if (isColouring)
+        changeColours(scratch, this.#set.channels, drawColourChange(randomColour, index, this.#augmentation));
+      const isInScratch = isCutting || isColouring;
+      if (isMoving) {
+        const change = drawChange(random, index, this.#augmentation);
+        const [set, at] = isInScratch ? [this.#scratch, 0] : [this.#set, index];
+        writeChanged(set, at, change, this.#zeroPoints, output, outputAt);
+      } else output.set(isInScratch ? scratch : original, outputAt);
+    };
+  }
 }
 
 /** Writes image `index` of `set`, changed, to `output[outputAt..]`; what lies outside the image is `zeroPoints`. */

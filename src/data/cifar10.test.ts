@@ -33,7 +33,7 @@ beforeEach(() => {
 });
 
 test('planes become pixels', async () => {
-  const { train, test: held, zeroPoints } = await loadCifar10(directory, imagesPerFile);
+  const { train, test: held, zeroPoints } = await loadCifar10(directory, {}, imagesPerFile);
   expect(train).toMatchObject({ count: 15, height: 32, width: 32, channels: 3 });
   expect(held.count).toBe(3);
   expect([...train.labels]).toEqual([0, 1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5, 6]);
@@ -51,7 +51,7 @@ test('the directory or its parent is recognised', () => {
 
 test.each([3073 * 2, 3073 * 3 - 1, 3073 * 4, 0])('a file of %i bytes is refused', async (length) => {
   writeFileSync(join(directory, 'data_batch_4.bin'), new Uint8Array(length));
-  const loading = loadCifar10(directory, imagesPerFile);
+  const loading = loadCifar10(directory, {}, imagesPerFile);
   await expect(loading).rejects.toThrow(FormatError);
   await expect(loading).rejects.toThrow(/data_batch_4.bin' is damaged: expected 9219 bytes, found \d+/);
 });
@@ -64,9 +64,9 @@ test('the published size is expected unless told otherwise', async () => {
 
 test('a missing file and a label out of range are named', async () => {
   writeFileSync(join(directory, 'test_batch.bin'), records(5).fill(10, 3073, 3074));
-  await expect(loadCifar10(directory, imagesPerFile)).rejects.toThrow(
+  await expect(loadCifar10(directory, {}, imagesPerFile)).rejects.toThrow(
     "test_batch.bin' is damaged: the label of record 1 is 10",
   );
   rmSync(join(directory, 'data_batch_2.bin'));
-  await expect(loadCifar10(directory, imagesPerFile)).rejects.toThrow('data_batch_2.bin is missing');
+  await expect(loadCifar10(directory, {}, imagesPerFile)).rejects.toThrow('data_batch_2.bin is missing');
 });

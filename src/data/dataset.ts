@@ -7,7 +7,12 @@
  * Pixels and labels lie in shared memory, so that a loader's worker thread reads them without a copy. Nothing here needs
  * Node: the module also serves browsers.
  */
-import type { ImageShape } from '../image/shape.js';
+import type { Augmentation } from '../image/augmentation.js';
+import { type ImageShape, imageBytes } from '../image/shape.js';
+import { SubbitError } from '../util/errors.js';
+import type { Download } from './download.js';
+
+export type { Augmentation } from '../image/augmentation.js';
 
 export interface ImageSet extends ImageShape {
   readonly count: number;
@@ -15,14 +20,8 @@ export interface ImageSet extends ImageShape {
   readonly images: Uint8Array;
   /** [count], each an index into the data set's `classes`. */
   readonly labels: Int32Array;
-}
-
-/** Which random changes training images get; they never depend on the other images of a batch. */
-export interface Augmentation {
-  /** Images are padded by this many pixels on each side and cropped back at a random place; 0 is none. */
-  readonly cropPadding: number;
-  /** Mirror an image left to right with probability 1/2. */
-  readonly flip: boolean;
+  /** Damaged records of the source that are not among the images. @default 0 */
+  readonly skipped?: number;
 }
 
 export interface Dataset {
@@ -40,29 +39,56 @@ export interface Dataset {
   readonly augmentation: Augmentation;
 }
 
+/** How a data set is read. */
+export interface LoadOptions {
+  /** What followed the name after a colon, by option: `{ coarse: '' }` of `cifar100:coarse`. Only the kind's own options. */
+  readonly choices?: Readonly<Record<string, string>>;
+  /** The shape that pictures are brought to while they are decoded; kinds whose images have one size keep that. */
+  readonly shape?: ImageShape;
+  /** Any damaged record is an error, rather than left out when there are few. @default false */
+  readonly strict?: boolean;
+  /** Told in one line what was left out, and why. */
+  readonly onNotice?: (line: string) => void;
+  /** Told how far a stage that may take seconds is, in images or megabytes. */
+  readonly onProgress?: (stage: string, done: number, total: number) => void;
+}
+
 /** An entry of the list of data sets (index.ts): what is known without reading the data, and how to read it. */
 export interface DatasetKind {
   readonly name: string;
   readonly description: string;
-  readonly classes: readonly string[];
+  /** What a folder or file of this kind holds, for messages. */
+  readonly files: string;
+  /** What may follow the name or path after a colon, with what it does. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** A set of its own, which can be asked for by name; absent for a kind that is recognised by its form alone. */
+  readonly published?: PublishedSet;
+  /** The folder or file at or in `path` that holds this kind of data, judged by names and first bytes. */
+  locate(path: string): string | undefined;
+  /** Reads what `locate` found. Throws FormatError for a missing or damaged file. */
+  load(path: string, options?: LoadOptions): Promise<Dataset>;
+}
+
+export interface PublishedSet {
+  readonly numClasses: number;
   /** [height, width, channels] */
   readonly shape: readonly [number, number, number];
-  /** Images per split of the published data. */
+  /** Images per split. */
   readonly splits: { readonly train: number; readonly test: number };
   readonly source: string;
-  /** The files that a directory of this kind holds, for messages; absent for a data set that is built in. */
-  readonly files?: string;
-  /** The directory at or in `path` that holds this kind of data, judged by its files. */
-  locate(path: string): string | undefined;
-  /** Where the data is on this machine; undefined where it is not. */
-  find(): string | undefined;
-  /** Reads the data found by `locate` or `find`. Throws FormatError for a missing or damaged file. */
-  load(path: string): Promise<Dataset>;
+  /** The names that its folder may have among the data places; absent for a set that is built in. */
+  readonly folders?: readonly string[];
+  /** The files that make it, at their official address. */
+  readonly downloads: readonly Download[];
 }
 
 /** Zeroed memory that threads share, where the platform has it (a browser page must be cross-origin isolated). */
 function sharedMemory(bytes: number): ArrayBufferLike {
-  return typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes);
+  try {
+    return typeof SharedArrayBuffer === 'undefined' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes);
+  } catch {
+    throw new SubbitError(`the images take ${(bytes / 1e9).toFixed(1)} GB, more than this machine gives at once`);
+  }
 }
 
 export function sharedBytes(length: number): Uint8Array {
@@ -77,4 +103,26 @@ export function sharedIntegers(length: number): Int32Array {
 export function newImageSet(count: number, { height, width, channels }: ImageShape): ImageSet {
   const images = sharedBytes(count * height * width * channels);
   return { count, height, width, channels, images, labels: sharedIntegers(count) };
+}
+
+/** `parts` one behind the other, as one set. */
+export function newJoinedSet(counts: readonly number[], shape: ImageShape): { set: ImageSet; parts: ImageSet[] } {
+  const set = newImageSet(
+    counts.reduce((sum, count) => sum + count, 0),
+    shape,
+  );
+  let first = 0;
+  const parts = counts.map((count) => {
+    const part = imagesOf(set, first, count);
+    first += count;
+    return part;
+  });
+  return { set, parts };
+}
+
+/** Images `first` .. `first + count - 1` of a set, in the same memory. */
+export function imagesOf(set: ImageSet, first: number, count: number): ImageSet {
+  const size = imageBytes(set);
+  const images = set.images.subarray(first * size, (first + count) * size);
+  return { ...set, count, images, labels: set.labels.subarray(first, first + count) };
 }

@@ -4,8 +4,7 @@
  */
 
 import { imageBytes } from '../image/shape.js';
-import { Philox } from '../util/philox.js';
-import { drawChange, writeChanged } from './augment.js';
+import { Augmenter } from './augment.js';
 import type { Augmentation, ImageSet } from './dataset.js';
 import { epochOrder } from './order.js';
 
@@ -33,54 +32,43 @@ export function numBatches(count: number, plan: BatchPlan): number {
   return plan.dropLast ? Math.floor(count / plan.batch) : Math.ceil(count / plan.batch);
 }
 
-/**
- * Writes batch `index` of the epoch that visits the images in `order` to `memory`, and returns the number of its images.
- * Places behind them get zero points and label 0.
- */
-export function fillBatch(
-  set: ImageSet,
-  plan: BatchPlan,
-  { order, epoch, index }: { order: Uint32Array; epoch: number; index: number },
-  memory: BatchMemory,
-): number {
-  const { augmentation, zeroPoints } = plan;
-  const size = imageBytes(set);
-  const first = index * plan.batch;
-  const count = Math.min(plan.batch, order.length - first);
-  const isChanging = augmentation.cropPadding > 0 || augmentation.flip;
-  const random = new Philox(plan.seed, 'augment', epoch);
-  for (let i = 0; i < count; i++) {
-    const image = order[first + i] as number;
-    memory.labels[i] = set.labels[image] as number;
-    if (isChanging) {
-      writeChanged(set, image, drawChange(random, image, augmentation), zeroPoints, memory.images, i * size);
-    } else {
-      memory.images.set(set.images.subarray(image * size, (image + 1) * size), i * size);
-    }
-  }
-  memory.labels.fill(0, count);
-  for (let at = count * size; at < plan.batch * size; at++) memory.images[at] = zeroPoints[at % set.channels] as number;
-  return count;
-}
-
 /** Fills the batches of a set in any sequence, keeping the current epoch's order. */
 export class BatchFiller {
   readonly #set: ImageSet;
   readonly #plan: BatchPlan;
+  readonly #augmenter: Augmenter;
   #epoch: number | undefined;
   #order: Uint32Array = new Uint32Array(0);
+  #write: ReturnType<Augmenter['ofEpoch']> = () => {};
 
   constructor(set: ImageSet, plan: BatchPlan) {
     this.#set = set;
     this.#plan = plan;
+    this.#augmenter = new Augmenter(set, plan);
   }
 
-  /** As fillBatch. */
+  /**
+   * Writes batch `index` of an epoch to `memory`, and returns the number of its images. Places behind them get zero points and
+   * label 0.
+   */
   fill(epoch: number, index: number, memory: BatchMemory): number {
     if (epoch !== this.#epoch) {
       this.#order = epochOrder(this.#set.count, { ...this.#plan, epoch });
+      this.#write = this.#augmenter.ofEpoch(epoch);
       this.#epoch = epoch;
     }
-    return fillBatch(this.#set, this.#plan, { order: this.#order, epoch, index }, memory);
+    const { batch, zeroPoints } = this.#plan;
+    const { labels, channels } = this.#set;
+    const size = imageBytes(this.#set);
+    const first = index * batch;
+    const count = Math.min(batch, this.#order.length - first);
+    for (let i = 0; i < count; i++) {
+      const image = this.#order[first + i] as number;
+      memory.labels[i] = labels[image] as number;
+      this.#write(image, memory.images, i * size);
+    }
+    memory.labels.fill(0, count);
+    for (let at = count * size; at < batch * size; at++) memory.images[at] = zeroPoints[at % channels] as number;
+    return count;
   }
 }

@@ -10,7 +10,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 afterEach(() => vi.unstubAllEnvs());
 
 async function failure(nameOrPath: string): Promise<Error> {
-  return openData(nameOrPath).then(
+  return openData(nameOrPath, { download: false }).then(
     () => expect.unreachable(),
     (error) => error,
   );
@@ -19,14 +19,15 @@ async function failure(nameOrPath: string): Promise<Error> {
 test('each kind has the name it is listed under', async () => {
   const kinds = await datasetKinds();
   expect(kinds.map((kind) => kind.name)).toEqual(Object.keys(datasets));
-  for (const kind of kinds) expect(kind.classes.length).toBe(10);
+  for (const { published } of kinds)
+    if (published) expect(published.numClasses).toBe(published.folders?.includes('cifar100') ? 100 : 10);
 });
 
 test('digits opens by name, with the counts its kind promises', async () => {
   const [kind] = await datasetKinds();
   const { train, test: held } = await openData('digits');
-  expect({ train: train.count, test: held.count }).toEqual(kind!.splits);
-  expect([train.height, train.width, train.channels]).toEqual(kind!.shape);
+  expect({ train: train.count, test: held.count }).toEqual(kind!.published!.splits);
+  expect([train.height, train.width, train.channels]).toEqual(kind!.published!.shape);
 });
 
 test('an unknown name gets the nearest', async () => {
@@ -45,7 +46,7 @@ test('a known set that is absent says which files to put where', async () => {
 });
 
 test('a directory that does not exist, or holds something else, is named', async () => {
-  expect((await failure('./no/such')).message).toBe("there is no directory './no/such'");
+  expect((await failure('./no/such')).message).toBe("there is no file or folder './no/such'");
   const error = await failure(root);
   expect(error).toBeInstanceOf(UsageError);
   expect(error.message).toMatch(/holds none of .*mnist.*cifar10/);

@@ -3,15 +3,16 @@
  * line in `datasets`. Entries load when they are used.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { SubbitError, UsageError } from '../util/errors.js';
+import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
-import type { Dataset, DatasetKind } from './dataset.js';
-import { dataPlaces } from './places.js';
+import type { Dataset, DatasetKind, LoadOptions } from './dataset.js';
+import { type ObtainOptions, obtain } from './obtain.js';
+import { prepareDataset } from './prepare.js';
+import { checkChoices, type DataSource, parseSource } from './source.js';
 
 export { resizeImage } from '../image/resize.js';
 export type { ImageShape } from '../image/shape.js';
-export type { Augmentation, Dataset, DatasetKind, ImageSet } from './dataset.js';
+export type { Augmentation, Dataset, DatasetKind, ImageSet, LoadOptions } from './dataset.js';
 export { type Batch, createLoader, type Loader, type LoaderOptions } from './loader.js';
 export { prepare, prepareDataset } from './prepare.js';
 
@@ -20,6 +21,11 @@ export const datasets = {
   mnist: async () => (await import('./mnist.js')).mnist,
   'fashion-mnist': async () => (await import('./fashion-mnist.js')).fashionMnist,
   cifar10: async () => (await import('./cifar10.js')).cifar10,
+  cifar100: async () => (await import('./cifar100.js')).cifar100,
+  svhn: async () => (await import('./svhn.js')).svhn,
+  parquet: async () => (await import('./parquet.js')).parquet,
+  // Last, because folders of the other kinds may hold pictures as well.
+  pictures: async () => (await import('./picture-folder.js')).pictureFolder,
 } satisfies Record<string, () => Promise<DatasetKind>>;
 
 export type DatasetName = keyof typeof datasets;
@@ -29,32 +35,62 @@ export function datasetKinds(): Promise<DatasetKind[]> {
   return Promise.all(Object.values(datasets).map((entry) => entry()));
 }
 
-async function openNamed(name: DatasetName): Promise<Dataset> {
-  const kind = await datasets[name]();
-  const path = kind.find();
-  if (path === undefined) {
-    const places = dataPlaces().map((place) => join(place, name));
-    throw new SubbitError(`data set '${name}' is not on this machine: put ${kind.files} into ${places.join(' or ')}`);
-  }
-  return kind.load(path);
+/** A data set that is on this machine. */
+export interface FoundData {
+  readonly kind: DatasetKind;
+  readonly path: string;
+  readonly choices: DataSource['choices'];
 }
 
 /**
- * Reads a data set: one of the list, looked for in $SUBBIT_DATA, ./data and ~/.cache/subbit, or a directory whose files say
- * which kind it is. Throws UsageError for an unknown name or directory, SubbitError when a known set is not on this machine,
- * FormatError for missing or damaged files.
+ * Where a data set is: one of the list, looked for in $SUBBIT_DATA, ./data and ~/.cache/subbit and downloaded where it is in none
+ * of them, or a file or folder whose content says which kind it is; either with options after a colon. Throws UsageError for an
+ * unknown name, path or option, SubbitError when a named set cannot be had.
  */
-export async function openData(nameOrPath: string): Promise<Dataset> {
-  if (Object.hasOwn(datasets, nameOrPath)) return openNamed(nameOrPath as DatasetName);
-  if (!existsSync(nameOrPath)) {
-    if (/[/\\]|^\./.test(nameOrPath)) throw new UsageError(`there is no directory '${nameOrPath}'`);
-    lookUp(datasets, nameOrPath, 'data set');
+export async function findData(source: string, options: ObtainOptions = {}): Promise<FoundData> {
+  const { place, choices } = parseSource(source);
+  const named = Object.hasOwn(datasets, place) ? await datasets[place as DatasetName]() : undefined;
+  if (named?.published !== undefined) {
+    checkChoices(named, choices);
+    return { kind: named, path: await obtain(named, { ...options, choices }), choices };
+  }
+  if (!existsSync(place)) {
+    if (named !== undefined)
+      throw new UsageError(`'${place}' is a kind of data, not a set: give the path of ${named.description}`);
+    if (/[/\\]|^\./.test(place)) throw new UsageError(`there is no file or folder '${place}'`);
+    lookUp(await publishedKinds(), place, 'data set');
   }
   const kinds = await datasetKinds();
   for (const kind of kinds) {
-    const directory = kind.locate(nameOrPath);
-    if (directory !== undefined) return kind.load(directory);
+    const path = kind.locate(place);
+    if (path === undefined) continue;
+    checkChoices(kind, choices);
+    return { kind, path, choices };
   }
-  const known = kinds.flatMap(({ name, files }) => (files === undefined ? [] : [`${name} (${files})`]));
-  throw new UsageError(`'${nameOrPath}' holds none of the data sets subbit knows by their files: ${known.join('; ')}`);
+  if (/\.(tar|tgz|gz|xz|zip)$/i.test(place))
+    throw new UsageError(
+      `'${place}' is an archive: unpack it first (tar and tar.gz also with: subbit data prepare ${place})`,
+    );
+  const known = kinds.filter(({ published }) => published?.folders !== undefined || published === undefined);
+  throw new UsageError(
+    `'${place}' holds none of the data sets subbit knows by their files: ${known.map(({ name, files }) => `${name} (${files})`).join('; ')}`,
+  );
+}
+
+/** The kinds that are sets with a name of their own, by name. */
+async function publishedKinds(): Promise<Readonly<Record<string, DatasetKind>>> {
+  const kinds = (await datasetKinds()).filter(({ published }) => published !== undefined);
+  return Object.fromEntries(kinds.map((kind) => [kind.name, kind]));
+}
+
+export interface OpenOptions extends Omit<LoadOptions, 'choices'>, Omit<ObtainOptions, 'choices'> {}
+
+/**
+ * Reads a data set, found as `findData` says; with a `shape`, prepared to it. Pictures in folders and parquet files need one.
+ * Throws besides what `findData` throws FormatError for missing or damaged files.
+ */
+export async function openData(source: string, options: OpenOptions = {}): Promise<Dataset> {
+  const { kind, path, choices } = await findData(source, options);
+  const dataset = await kind.load(path, { ...options, choices });
+  return options.shape === undefined ? dataset : prepareDataset(dataset, options.shape);
 }

@@ -43,7 +43,8 @@ async function withLoader<T>(set: ImageSet, options: LoaderOptions, use: (loader
   }
 }
 
-const training = { zeroPoints, shuffle: true, dropLast: true, augmentation: { cropPadding: 2, flip: true } };
+const augmentation = { cropPadding: 2, flip: true, brightness: 30, contrast: 0.5, resizedCrop: 0.3 };
+const training = { zeroPoints, shuffle: true, dropLast: true, augmentation };
 
 describe('without a thread', () => {
   test('evaluation goes in order and pads the last batch', async () => {
@@ -189,6 +190,9 @@ describe('wrong use:', () => {
     { zeroPoints: [0], batch: 2 },
     { zeroPoints, batch: 2, ahead: -1 },
     { zeroPoints, batch: 2, augmentation: { cropPadding: 0.5, flip: false } },
+    { zeroPoints, batch: 2, augmentation: { cropPadding: 0, flip: false, brightness: 256 } },
+    { zeroPoints, batch: 2, augmentation: { cropPadding: 0, flip: false, contrast: -0.1 } },
+    { zeroPoints, batch: 2, augmentation: { cropPadding: 0, flip: false, resizedCrop: 1.5 } },
   ])('%j', async (options) => {
     await expect(createLoader(set, options)).rejects.toThrow(UsageError);
   });

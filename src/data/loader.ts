@@ -9,6 +9,7 @@
  * batch when it is asked for.
  */
 
+import { checkAugmentation, noAugmentation } from '../image/augmentation.js';
 import { imageBytes } from '../image/shape.js';
 import { UsageError } from '../util/errors.js';
 import type { Augmentation, ImageSet } from './dataset.js';
@@ -157,16 +158,14 @@ function checkOptions(set: ImageSet, options: LoaderOptions): void {
     refuse(`images of ${set.channels} channels need as many zero points, not ${zeroPoints.length}`);
   }
   if (!isCount(ahead)) refuse(`batches ahead must be an integer of at least 0, not ${ahead}`);
-  if (augmentation !== undefined && !isCount(augmentation.cropPadding)) {
-    refuse(`crop padding must be an integer of at least 0, not ${augmentation.cropPadding}`);
-  }
+  if (augmentation !== undefined) checkAugmentation(augmentation);
 }
 
 /** A loader of the set's batches; `close()` it after use. Throws UsageError for options that do not fit the set. */
 export async function createLoader(set: ImageSet, options: LoaderOptions): Promise<Loader> {
   checkOptions(set, options);
   const { batch, zeroPoints, seed = 0, shuffle = false, dropLast = false } = options;
-  const { augmentation = { cropPadding: 0, flip: false }, onNotice = console.warn } = options;
+  const { augmentation = noAugmentation, onNotice = console.warn } = options;
   const plan: BatchPlan = { batch, zeroPoints, seed, shuffle, dropLast, augmentation };
   const shape = { numBatches: numBatches(set.count, plan) };
   const ahead = options.ahead ?? (set.count < smallSet ? 0 : defaultAhead);

@@ -139,8 +139,16 @@ describe('a damaged file is refused:', () => {
   });
 
   test('a label out of range', async () => {
-    writeSet({ 'train-labels-idx1-ubyte': idx([12], labels(12).fill(10, 7, 8)) });
-    expect((await failure()).message).toContain('label 7 is 10');
+    const damaged = labels(12).fill(10, 7, 8);
+    writeSet({ 'train-labels-idx1-ubyte': idx([12], damaged) });
+    await expect(mnist.load(directory, { strict: true })).rejects.toThrow("' is damaged: label 7 is 10, not in 0..9");
+    const notices: string[] = [];
+    const { train } = await mnist.load(directory, { onNotice: (line) => notices.push(line) });
+    expect([...train.labels]).toEqual([...damaged].filter((label) => label < 10));
+    expect(train.images).toEqual(Uint8Array.from([...pixels(12)].filter((_, i) => Math.floor(i / 784) !== 7)));
+    expect(notices).toEqual([expect.stringMatching(/^left out 1 damaged of 12 records of '.*': label 7 is 10/)]);
+    writeSet({ 'train-labels-idx1-ubyte': idx([12], damaged.fill(11, 2, 3)) });
+    expect((await failure()).message).toMatch(/label 2 is 11.* and more than 1 of the 12 records are unusable/);
   });
 
   test('a truncated, corrupted, too short or too long compressed file', async () => {

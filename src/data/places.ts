@@ -1,5 +1,5 @@
 /** Where named data sets are looked for on this machine, and guarded access to their files. */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -12,18 +12,10 @@ export function dataPlaces(): string[] {
   return configured === undefined || configured === '' ? fixed : [configured, ...fixed];
 }
 
-/** The first of `folders` in one of the data places that `locate` recognises. */
-export function findInPlaces(
-  folders: readonly string[],
-  locate: (path: string) => string | undefined,
-): string | undefined {
-  for (const place of dataPlaces()) {
-    for (const folder of folders) {
-      const found = locate(join(place, folder));
-      if (found !== undefined) return found;
-    }
-  }
-  return undefined;
+/** Where downloads go: the first of the places that is not the project's own. */
+export function cachePlace(): string {
+  const configured = process.env.SUBBIT_DATA;
+  return configured === undefined || configured === '' ? join(homedir(), '.cache', 'subbit') : configured;
 }
 
 /** The first of `names` that exists in `directory`, or a FormatError that says what is missing there. */
@@ -61,5 +53,20 @@ export async function readExactly(handle: FileHandle, file: string, into: Uint8A
       );
     }
     done += bytesRead;
+  }
+}
+
+/** The first bytes of a file, for telling its kind; none where there is no file. */
+export function firstBytes(path: string, count: number): Uint8Array {
+  try {
+    const descriptor = openSync(path, 'r');
+    try {
+      const bytes = new Uint8Array(count);
+      return bytes.subarray(0, readSync(descriptor, bytes, 0, count, 0));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return new Uint8Array(0);
   }
 }

@@ -19,7 +19,7 @@ export function prepare(set: ImageSet, { height, width, channels }: ImageShape):
   if (convert === undefined) return set;
   const images = sharedBytes(set.count * imageBytes(to));
   for (let i = 0; i < set.count; i++) convert(set.images, i * imageBytes(set), images, i * imageBytes(to));
-  return { ...to, count: set.count, labels: set.labels, images };
+  return { ...set, ...to, images };
 }
 
 function prepareZeroPoints(zeroPoints: readonly number[], channels: number): readonly number[] {

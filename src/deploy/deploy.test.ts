@@ -26,8 +26,8 @@ import {
   stridedShortcut,
 } from '../nn/layers/index.js';
 import { buildGraph, defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
-import { type Quantizer, weightQuantizers } from '../nn/quantizers/index.js';
-import { approxSign, rsign } from '../nn/quantizers/rsign.js';
+import { activationQuantizers, type Quantizer, weightQuantizers } from '../nn/quantizers/index.js';
+import { approxSign, rsign } from '../nn/quantizers/sign-activations.js';
 import type { Layer, Scope } from '../nn/scope.js';
 import { distinctCodewords, isBinary3x3 } from '../ops/codewords.js';
 import { meanAbs, quantizeSign } from '../ops/quantize/weights.js';
@@ -63,6 +63,8 @@ function randomContents(graph: Graph, seed: number): Map<string, TypedArray> {
       if (last === 'beta' || last === 'bias') for (let i = 0; i < data.length; i++) data[i] = 0.5 * random.nextNormal();
       if (last === 'zeta' || last === 'shift')
         for (let i = 0; i < data.length; i++) data[i] = 0.5 * random.nextNormal();
+      if (last === 'step') data.fill(0.2);
+      if (last === 'clip') data.fill(2);
       // Slopes below 0, between 0 and 1, and above 1.
       if (value.name.endsWith('rprelu/beta')) for (let i = 0; i < data.length; i++) data[i] = 0.5 + random.nextNormal();
       if (last === 'mean') for (let i = 0; i < data.length; i++) data[i] = random.nextNormal();
@@ -285,9 +287,30 @@ const flatLogits = networkOf(
   ),
   '1-2-32',
 );
+/** 2, or the number of bits that is nearest to it. */
+const bitsOf = ({ bits: [least, most] = [1, 8] }: Quantizer): number => Math.min(Math.max(2, least), most);
+
+/** Each quantizer of the lists, beside those of DoReFa-Net; codebooks need a selection. */
+const listedCases: Readonly<Record<string, NetworkDefinition>> = Object.fromEntries([
+  ...Object.values(weightQuantizers)
+    .filter(({ name }) => name !== 'codebook')
+    .map((quantizer): [string, NetworkDefinition] => {
+      const network = networkOf(cases.residual!.layers, `${bitsOf(quantizer)}-2-32`);
+      return [`weights of ${quantizer.name}`, withFilters(network, quantizer)];
+    }),
+  ...Object.values(activationQuantizers).map((activationQuantizer): [string, NetworkDefinition] => [
+    `activations of ${activationQuantizer.name}`,
+    networkOf(basic(pools), `2-${bitsOf(activationQuantizer)}-32`, { activationQuantizer }),
+  ]),
+]);
 const allCases: Readonly<Record<string, NetworkDefinition>> = {
   ...cases,
   ...scaledCases,
+  ...listedCases,
+  'steps of both operands, behind a max-pool': withFilters(
+    networkOf(basic(pools), '2-2-32', { activationQuantizer: activationQuantizers.lsq! }),
+    weightQuantizers.lsq!,
+  ),
   'a last layer with a scale per class': {
     ...withFilters(flatLogits, scaled),
     options: { ...flatLogits.options, weightQuantizer: scaled, floatLayers: ['first'] },
@@ -360,14 +383,6 @@ describe('a deployed network', () => {
     const contents = randomContents(graph, 5);
     contents.get('a/weights/scale')![2] = -0.5;
     expect(() => roundNetwork(graph, contents)).toThrow('a: a filter with a negative scale cannot be deployed');
-  });
-
-  test('means over windows of different numbers of pixels are named', () => {
-    const layers = basic([averagePool('mean', { size: 3, stride: 2 })]);
-    const { graph } = buildGraph(networkOf(layers, '1-2-32'), { batch: 1, training: false, seed: 3 });
-    expect(() => roundNetwork(graph, randomContents(graph, 5))).toThrow(
-      "mean: means over windows that hang over the image's edge cannot be deployed; use the padding 'valid'",
-    );
   });
 
   test('what cannot be deployed is named', () => {

@@ -1,4 +1,5 @@
 /** From a trained network to a deployed one: deploy rounding (inexact where the network was float), then lowering (exact). */
+import type { Graph } from '../core/graph.js';
 import type { TypedArray } from '../core/tensor.js';
 import { type DeployedNetwork, fromGraph } from '../formats/deployed-network.js';
 import { buildGraph, defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
@@ -6,9 +7,10 @@ import type { Checkpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
 import { SubbitError } from '../util/errors.js';
 import { lowerNetwork } from './lower.js';
-import { type Rounding, roundNetwork } from './round.js';
+import { roundNetwork } from './round.js';
+import type { Rounding } from './rounding.js';
 
-export type { Rounding } from './round.js';
+export type { Rounding } from './rounding.js';
 
 export interface Deployment {
   readonly network: DeployedNetwork;
@@ -37,8 +39,16 @@ export function deployNetwork(
   for (const name of graph.variables.keys()) {
     if (!contents.has(name)) throw new SubbitError(`the checkpoint has no tensor '${name}', which the network needs`);
   }
-  const rounded = roundNetwork(graph, contents);
   const { preset, width, bits, classes } = description;
-  const origin = { preset, bits, ...(width === undefined ? {} : { width }) };
-  return { network: fromGraph(lowerNetwork(rounded.graph), { classes, origin }), roundings: rounded.roundings };
+  return deployGraph(graph, contents, { classes, origin: { preset, bits, ...(width === undefined ? {} : { width }) } });
+}
+
+/** From an evaluation graph of batch 1, from 'images' to 'logits'; `contents` has its variables by name. */
+export function deployGraph(
+  graph: Graph,
+  contents: ReadonlyMap<string, TypedArray>,
+  about: { readonly classes: readonly string[]; readonly origin: Readonly<Record<string, string>> },
+): Deployment {
+  const rounded = roundNetwork(graph, contents);
+  return { network: fromGraph(lowerNetwork(rounded.graph), about), roundings: rounded.roundings };
 }

@@ -2,7 +2,7 @@
  * Lowering: the real arithmetic that is left in a rounded network becomes integer thresholds. Exact.
  *
  * After `roundNetwork`, real numbers exist only in chains that begin with `dequantize` of an i32 value and end with
- * `quantize-unit`. Between them stand biases, batch norms, a bounded activation and max-pools: functions of one element of
+ * `quantize-unit`, `quantize-scaled` or `quantize-sign`. Between them stand biases, batch norms, a bounded activation and max-pools: functions of one element of
  * one channel, each monotone, besides min(1, |x|) which is monotone on either side. So the level is a staircase of the
  * accumulator (DoReFa-Net 2.8), and its steps are found by evaluating the chain's own reference on integers, by bisection:
  * rounding and ties cannot make the two disagree.
@@ -14,16 +14,18 @@
  *   (eq. 15). Otherwise (min(1, |x|) follows) it goes before them, on accumulators that rise with the real number.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
-import { integer, quantized, type TypedArray } from '../core/tensor.js';
+import { integer, quantized, type TensorType, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { codewordTaps, distinctCodewords, indexBits, isBinary3x3 } from '../ops/codewords.js';
 import { integerMaxPool } from '../ops/integer/integer-pool.js';
 import { rescale } from '../ops/integer/rescale.js';
-import { threshold } from '../ops/integer/threshold.js';
+import { threshold, thresholdAttributes } from '../ops/integer/threshold.js';
 import { integerConv2d, withSigns } from '../ops/integer-conv2d/integer-conv2d.js';
 import { maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { quantizeScaled } from '../ops/quantize/learned.js';
+import { quantizeSign } from '../ops/quantize/weights.js';
 import { SubbitError } from '../util/errors.js';
 import { ChannelFunction, risingChannels, staircaseOf } from './thresholds.js';
 
@@ -31,6 +33,9 @@ import { ChannelFunction, risingChannels, staircaseOf } from './thresholds.js';
 export function lowerNetwork(graph: Graph): Graph {
   return new Lowering(graph).lowered;
 }
+
+const quantizers: readonly string[] = [quantizeUnit.name, quantizeScaled.name, quantizeSign.name];
+const isQuantizer = ({ op }: Node): boolean => quantizers.includes(op.name);
 
 class Lowering {
   readonly lowered = new Graph();
@@ -47,7 +52,7 @@ class Lowering {
       for (const value of node.inputs) if (value) this.#reads.set(value, (this.#reads.get(value) ?? 0) + 1);
     for (const value of graph.outputs.values()) this.#reads.set(value, (this.#reads.get(value) ?? 0) + 1);
     const chains = new Map<Node, Chain>();
-    for (const node of graph.nodes) if (node.op.name === quantizeUnit.name) chains.set(node, this.#chainTo(node));
+    for (const node of graph.nodes) if (isQuantizer(node)) chains.set(node, this.#chainTo(node));
     for (const [name, value] of graph.inputs) this.#values.set(value, this.lowered.input(name, value.type));
     for (const node of graph.nodes) {
       const chain = chains.get(node);
@@ -93,18 +98,19 @@ class Lowering {
     const rising = risingChannels(before ?? f, bound);
     const producer = source.node;
     // A filter can be turned when its sums go nowhere but into this chain.
-    const canTurn =
+    const isTurned =
       producer?.op.name === integerConv2d.name &&
       this.#reads.get(source) === 1 &&
-      producer.inputs[1]!.node === undefined;
+      producer.inputs[1]!.node === undefined &&
+      canTurn(producer.inputs[1]!.type);
     const pools = nodes.filter((node) => node.op.name === maxPool.name);
     const isAfter = pools.every((pool) => this.#neverFallsAfter(nodes, pool));
-    if (canTurn && rising.includes(false))
+    if (isTurned && rising.includes(false))
       this.#turned.set(
         producer!,
         rising.map((isRising) => !isRising),
       );
-    return { f, before, source, bound, rising, isTurned: canTurn, pools, poolsAfter: isAfter };
+    return { f, before, source, bound, rising, isTurned, pools, poolsAfter: isAfter };
   }
 
   /** Whether what follows a pool keeps the order of numbers, for every channel. */
@@ -118,7 +124,8 @@ class Lowering {
 
   #lowerChain(quantize: Node, chain: Chain): Value {
     const { f, before, source, bound, isTurned, pools, poolsAfter } = chain;
-    const { max } = quantize.outputs[0]!.type.encoding!;
+    const encoding = quantize.outputs[0]!.type.encoding!;
+    const { max } = encoding;
     const name = quantize.name;
     let value = this.#valueOf(source);
     let { rising } = chain;
@@ -141,7 +148,12 @@ class Lowering {
       const near = data.map((step) => Math.max(-beyond, Math.min(beyond, step)));
       return this.lowered.constant(`${name}/${part}`, integer([max, f.channels], beyond), near);
     };
-    value = this.lowered.apply(threshold, name, [value, rows('up', up), down && rows('down', down)], {});
+    value = this.lowered.apply(
+      threshold,
+      name,
+      [value, rows('up', up), down && rows('down', down)],
+      thresholdAttributes(encoding),
+    );
     if (poolsAfter) for (const pool of pools) value = this.#pool(pool, value);
     return value;
   }
@@ -175,6 +187,11 @@ class Lowering {
     ];
     return this.lowered.apply(rescale, name, [value, ...constants], { low: -bound, high: bound });
   }
+}
+
+/** Whether minus each integer of a filter is one of its integers: of levels about a zero the lowest has none. */
+function canTurn({ encoding }: TensorType): boolean {
+  return encoding!.kind !== 'levels';
 }
 
 /** Whether a binary 3x3 filter is one for a codebook, and one for a larger codebook when it is turned. */

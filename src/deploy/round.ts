@@ -15,37 +15,31 @@
  * nodes that were applied to it since. What consumes it decides what becomes of the chain.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
-import { largestInteger, real, stepOf, type TypedArray } from '../core/tensor.js';
+import { largestInteger, quantized, real, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { concat } from '../ops/concat/concat.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
-import { add, addBias, reshape } from '../ops/elementwise/elementwise.js';
+import { add, addBias } from '../ops/elementwise/elementwise.js';
 import { integerAdd } from '../ops/integer/integer-add.js';
-import { integerMaxPool } from '../ops/integer/integer-pool.js';
-import { maxMultiplier, multiplierOf, rescale } from '../ops/integer/rescale.js';
+import { maxMultiplier } from '../ops/integer/rescale.js';
 import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
 import { averagePool } from '../ops/pool/average-pool.js';
-import { maxPool } from '../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
+import { quantizeScaled } from '../ops/quantize/learned.js';
+import { quantizeSign } from '../ops/quantize/weights.js';
 import { rprelu } from '../ops/rprelu/rprelu.js';
-import { strideShortcut } from '../ops/shortcut/shortcut.js';
 import { prune } from '../passes/prune.js';
 import { SubbitError } from '../util/errors.js';
-import { type Affine, affineOf, appended, clampOf, type Pending, rangeOf } from './affine.js';
+import { type Affine, affineOf, appended, clampOf, type Pending, rangeOf, stepOfClasses } from './affine.js';
+import { isMove, moved } from './moves.js';
+import { type Clamp, rescaled } from './rescaled.js';
 import { roundFilter } from './round-filter.js';
+import type { Rounding } from './rounding.js';
 import { runOp, type Tensor } from './run-op.js';
 import { movedScale, multiplied } from './scales.js';
 import { rpreluError, rpreluParts } from './stream-rprelu.js';
 import { pixelsOfWindows, sumOfWindows } from './window-sums.js';
-
-/** What was rounded, for people. */
-export interface Rounding {
-  readonly layer: string;
-  readonly what: string;
-  /** Root of the mean square of the rounding error, relative to that of the numbers. Absent where there is no such number. */
-  readonly relativeError?: number;
-}
 
 export interface RoundedNetwork {
   readonly graph: Graph;
@@ -87,13 +81,18 @@ class Rounder {
   readonly #constants = new Map<Value, Tensor>();
   readonly #levels = new Map<Value, Value>();
   readonly #pending = new Map<Value, Pending>();
+  readonly #asAccumulators = new Map<Value, Value>();
   /** Values on the streams' grid, with the largest |real number| that each can hold. */
   readonly #streams = new Map<Value, number>();
 
   /** By op: what yields a real value. */
   readonly #computing: Readonly<Record<string, (node: Node) => Pending>> = {
     ...Object.fromEntries([addBias, batchNormalize, activate].map(({ name }) => [name, (node) => this.#append(node)])),
-    [dequantize.name]: (node) => ({ integer: this.#levelsOf(node)[0]!, scale: undefined, chain: [] }),
+    [dequantize.name]: (node) => ({
+      integer: this.#levelsOf(node)[0]!,
+      scale: this.#scaleOf(node.inputs[1]),
+      chain: [],
+    }),
     [concat.name]: (node) => this.#joinStreams(node),
     [conv2d.name]: (node) => this.#convolve(node),
     [add.name]: (node) => this.#addStreams(node),
@@ -131,14 +130,14 @@ class Rounder {
     }
     const x = inputs[0]!;
     const levels = this.#levels.get(x);
-    if (this.#isMove(node)) {
-      if (levels !== undefined) this.#levels.set(result, this.#move(node, levels));
+    if (isMove(node)) {
+      if (levels !== undefined) this.#levels.set(result, moved(this.rounded, node, levels));
       else this.#pending.set(result, this.#moveReal(node));
       return;
     }
-    const { name, op, attributes } = node;
-    if (op.name === quantizeUnit.name)
-      this.#levels.set(result, this.#quantize(this.#pendingOf(x), name, attributes.bits));
+    const { name, op } = node;
+    if ([quantizeUnit, quantizeScaled, quantizeSign].some((each) => each.name === op.name))
+      this.#levels.set(result, this.#quantize(this.#pendingOf(x), name, node));
     else if (op.name === concat.name && levels !== undefined)
       this.#levels.set(result, this.rounded.apply(concat, name, this.#levelsOf(node), {}));
     else if (Object.hasOwn(this.#computing, op.name)) this.#pending.set(result, this.#computing[op.name]!(node));
@@ -159,34 +158,23 @@ class Rounder {
     return appended(this.#pendingOf(node.inputs[0]!), node);
   }
 
-  #isMove({ op }: Node): boolean {
-    return op.name === maxPool.name || op.name === strideShortcut.name || op.name === reshape.name;
-  }
-
-  /** Ops that move elements without computing, on integers. Quantization is monotone, so maxima may be taken after it. */
-  #move(node: Node, value: Value): Value {
-    const { name, attributes } = node;
-    if (node.op.name === maxPool.name) return this.rounded.apply(integerMaxPool, name, [value], attributes);
-    return this.rounded.apply(node.op, name, [value], attributes as never);
-  }
-
   /** The same on a real value: at once while nothing real has been done to its integers. A scale is positive, so maxima stay. */
   #moveReal(node: Node): Pending {
     const pending = this.#pendingOf(node.inputs[0]!);
     if (pending.chain.length > 0) return appended(pending, node);
-    const moved = this.#move(node, pending.integer);
+    const integer = moved(this.rounded, node, pending.integer);
     const scale = pending.scale && movedScale(pending.scale, node, pending.integer.type);
     const bound = this.#streams.get(pending.integer);
-    if (bound !== undefined) this.#streams.set(moved, bound);
-    return { ...pending, integer: moved, scale };
+    if (bound !== undefined) this.#streams.set(integer, bound);
+    return { ...pending, integer, scale };
   }
 
   #convolve(node: Node): Pending {
     const [x, filter, xScale, filterScale] = node.inputs;
-    if (xScale !== undefined)
-      throw new SubbitError(`${node.name}: an input with a scale of its own cannot be deployed`);
-    const scale = filterScale && this.#constants.get(filterScale)!;
-    if (scale?.data.some((each) => !(each >= 0)))
+    const inputScale = this.#scaleOf(xScale);
+    const ownScale = this.#scaleOf(filterScale);
+    const scale = inputScale && ownScale ? multiplied(inputScale, ownScale) : (inputScale ?? ownScale);
+    if (ownScale?.data.some((each) => !(each >= 0)))
       throw new SubbitError(`${node.name}: a filter with a negative scale cannot be deployed`);
     const weights = this.#constants.get(filter!);
     if (weights === undefined)
@@ -207,6 +195,14 @@ class Rounder {
     return { integer: y, scale, chain: [] };
   }
 
+  /** The contents of a scale. */
+  #scaleOf(scale: Value | undefined): Tensor | undefined {
+    const constant = scale && this.#constants.get(scale);
+    if (scale && !constant)
+      throw new SubbitError(`${scale.name}: a scale that is computed from the image cannot be deployed`);
+    return constant;
+  }
+
   #roundFilter(layer: string, weights: Tensor, terms: number, x: Value): Tensor {
     const { filter, max, relativeError } = roundFilter(weights, terms, largestInteger(x.type.encoding!));
     this.roundings.push({ layer, what: `weights to integers up to ${max}`, relativeError });
@@ -216,16 +212,19 @@ class Rounder {
   /** What goes into a float layer, as integers. `terms` products are summed; without it, as many bits as there are. */
   #roundInput(layer: string, { chain, ...source }: Pending, terms = 1): Value {
     // What only moves elements at the end of the chain moves integers instead.
-    const end = chain.findLastIndex((node) => !this.#isMove(node)) + 1;
+    const end = chain.findLastIndex((node) => !isMove(node)) + 1;
     const pending = { ...source, chain: chain.slice(0, end) };
-    return chain.slice(end).reduce((value, node) => this.#move(node, value), this.#roundedInput(layer, pending, terms));
+    return chain
+      .slice(end)
+      .reduce((value, node) => moved(this.rounded, node, value), this.#roundedInput(layer, pending, terms));
   }
 
   #roundedInput(layer: string, pending: Pending, terms: number): Value {
     const last = pending.chain.at(-1);
     if (last?.op.name === activate.name && last.attributes.kind !== 'relu') {
       this.roundings.push({ layer, what: `input to ${inputBits} bits` });
-      return this.#quantize(pending, `${layer}/input`, inputBits);
+      const attributes = { bits: inputBits };
+      return this.#quantize(pending, `${layer}/input`, { op: quantizeUnit, inputs: [], attributes });
     }
     // Half of the accumulator's bits to the input, half to the weights.
     const max = Math.min(fixedPointMax, Math.floor(Math.sqrt((2 ** 31 - 1) / terms)));
@@ -233,20 +232,46 @@ class Rounder {
   }
 
   /** Dequantize, chain, quantize: what `lower` makes thresholds of. */
-  #quantize(pending: Pending, name: string, bits: number): Value {
+  #quantize(pending: Pending, name: string, quantizer: Pick<Node, 'op' | 'inputs' | 'attributes'>): Value {
     let value = this.rounded.apply(
       dequantize,
       `${name}/real`,
-      [pending.integer, pending.scale && this.#constant(`${name}/scale`, pending.scale)],
+      [this.#accumulators(pending.integer), pending.scale && this.#constant(`${name}/scale`, pending.scale)],
       (pending.scale?.data.length ?? 1) > 1 ? { scaleAxis: 'last' } : {},
     );
+    const constantsOf = ({ inputs }: Pick<Node, 'inputs'>): (Value | undefined)[] =>
+      inputs.slice(1).map((each) => each && this.#constant(each.name, this.#constants.get(each)!));
     for (const node of pending.chain) {
-      const constants = node.inputs
-        .slice(1)
-        .map((each) => each && this.#constant(each.name, this.#constants.get(each)!));
-      value = this.rounded.apply(node.op, `${name}/${node.name}`, [value, ...constants], node.attributes as never);
+      const operands = [value, ...constantsOf(node)];
+      value = this.rounded.apply(node.op, `${name}/${node.name}`, operands, node.attributes as never);
     }
-    return this.rounded.apply(quantizeUnit, name, [value], { bits });
+    return this.rounded.apply(quantizer.op, name, [value, ...constantsOf(quantizer)], quantizer.attributes as never);
+  }
+
+  /** Thresholds compare accumulators. Levels, of an image or of another quantizer, become these by a product with 1. */
+  #accumulators(x: Value): Value {
+    if (x.type.dtype === 'i32') return x;
+    const known = this.#asAccumulators.get(x);
+    if (known !== undefined) return known;
+    const { name } = x;
+    const [, height, width, channels] = x.type.shape as [number, number, number, number];
+    const one = this.rounded.constant(
+      `${name}/one`,
+      quantized([1, 1, 1, channels], { kind: 'bipolar', max: 1, step: 1 }),
+      new Uint8Array(channels).fill(1),
+    );
+    const attributes = {
+      stride: 1,
+      padTop: 0,
+      padLeft: 0,
+      outHeight: height,
+      outWidth: width,
+      dilation: 1,
+      groups: channels,
+    };
+    const found = this.rounded.apply(integerConv2d, `${name}/integers`, [x, one], attributes);
+    this.#asAccumulators.set(x, found);
+    return found;
   }
 
   #constant(name: string, { type, data }: Tensor): Value {
@@ -271,22 +296,11 @@ class Rounder {
     return affine;
   }
 
-  #rescale(
-    name: string,
-    x: Value,
-    { slope, intercept }: Affine,
-    { step, low, high }: { readonly step: number; readonly low: number; readonly high: number },
-  ): Value {
-    const factors = slope.map((factor) => (this.#grid ? multiplierOf(factor / step) : { multiplier: 0, shift: 0 }));
-    const rows = {
-      multiplier: factors.map(({ multiplier }) => multiplier),
-      shift: factors.map(({ shift }) => shift),
-      bias: intercept.map((real) => Math.round(real / step)),
-    };
-    const constants = Object.entries(rows).map(([part, values]) =>
-      this.rounded.constant(`${name}/${part}`, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values)),
-    );
-    return this.rounded.apply(rescale, name, [x, ...constants], { low, high, step });
+  #rescale(name: string, x: Value, affine: Affine, clamp: Clamp): Value {
+    return rescaled(this.rounded, name, this.#accumulators(x), affine, {
+      ...clamp,
+      hasMeaning: this.#grid !== undefined,
+    });
   }
 
   /** a + b as residual streams. */
@@ -378,16 +392,8 @@ class Rounder {
   #finish(logits: Value): Value {
     const pending = this.#pendingOf(logits);
     const affine = this.#affine(pending, logits.name);
-    const largest = Math.max(...affine.slope.map(Math.abs));
-    const bound = pending.integer.type.encoding!.max * largest + Math.max(...affine.intercept.map(Math.abs));
-    let step = largest > 0 ? largest : 1;
-    if (affine.slope.some((each) => each !== step)) {
-      // Factors of their own: as many bits as there are for each.
-      step = Math.max(step / maxMultiplier, bound / 2 ** 30);
-      this.roundings.push({ layer: logits.name, what: 'factors of the classes to 16 bits' });
-    }
-    // One more bit at a time until weights and bias fit together.
-    while (bound / step > 2 ** 31 - 2) step *= 2;
+    const { step, bound, isShared } = stepOfClasses(affine, pending.integer.type.encoding!.max);
+    if (!isShared) this.roundings.push({ layer: logits.name, what: 'factors of the classes to 16 bits' });
     const high = Math.ceil(bound / step);
     return this.#rescale('logits', pending.integer, affine, { step, low: -high, high });
   }

@@ -52,6 +52,8 @@ function integerIn(low: number, high: number): AttributeRule {
   return { isOptional: false, broken };
 }
 
+const optional = ({ broken }: AttributeRule): AttributeRule => ({ isOptional: true, broken });
+
 const positiveNumber: Rule = (value) =>
   typeof value === 'number' && value > 0 && Number.isFinite(value) ? undefined : `is ${show(value)}, not a number > 0`;
 
@@ -76,7 +78,7 @@ const list: readonly DeployedOp[] = [
   {
     op: threshold,
     slots: ['value', ['i32'], ['i32']],
-    attributes: {},
+    attributes: { zeroPoint: optional(integerIn(0, 255)), bipolar: optional(integerIn(0, 1)) },
     brokenByContents: ([, up, down], [x]) => (down === undefined ? undefined : brokenByTwoSides(up!, down, x!)),
   },
   {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Ort } from '../cli/bench/ort.js';
 import { SubbitError, UsageError } from '../util/errors.js';
-import { encodeOnnx, type OnnxModel } from './onnx-writer.js';
+import type { OnnxModel } from './onnx-model.js';
+import { encodeOnnx } from './onnx-writer.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 

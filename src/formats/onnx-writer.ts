@@ -1,197 +1,158 @@
 /**
- * Writes ONNX models (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): just the messages that a graph of nodes with
- * stored weights needs, in Protocol Buffers' wire format. A message is a row of fields, each a tag (number * 8 + wire type)
- * and its contents:
- *
- *     wire type 0    varint: seven bits per byte, the lowest first; negative numbers as 64-bit two's complement
- *     wire type 2    a varint with the number of bytes, and the bytes: text, raw data, or another message
- *     wire type 5    four bytes: float
- *
- * The writer's bytes depend on nothing but its arguments. Weights are stored as raw_data, which is little-endian, as all
- * machines are that run Node or a browser; they are copied once, when the model is put together. Protocol Buffers libraries
- * end at 2 GB per message, and so does this writer.
+ * Writes ONNX models: the messages that a graph of nodes with stored weights needs (onnx-model.ts), in Protocol Buffers' wire format. The
+ * bytes depend on nothing but the arguments. Weights are stored as raw_data, which is little-endian, as all machines are that run Node or a
+ * browser. Protocol Buffers libraries end at 2 GB per message, and so does this writer.
  */
+import { PbfWriter } from 'pbf';
 import { SubbitError } from '../util/errors.js';
-
-/** ONNX's numbers of the element types, and the array that holds the elements. */
-const elementTypes = {
-  float32: { code: 1, array: Float32Array },
-  uint8: { code: 2, array: Uint8Array },
-  int8: { code: 3, array: Int8Array },
-  int32: { code: 6, array: Int32Array },
-  int64: { code: 7, array: BigInt64Array },
-} as const;
-
-export type OnnxElementType = keyof typeof elementTypes;
-export type OnnxArray = Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array;
-
-/** A graph's input or output. */
-export interface OnnxValue {
-  readonly name: string;
-  readonly type: OnnxElementType;
-  /** A text is a named size that the caller of the model chooses. */
-  readonly shape: readonly (number | string)[];
-}
-
-/** A tensor that is stored in the model; the type of its elements is that of the array. */
-export interface OnnxTensor {
-  readonly shape: readonly number[];
-  readonly data: OnnxArray;
-}
-
-export type OnnxAttribute =
-  | { readonly int: number }
-  | { readonly float: number }
-  | { readonly ints: readonly number[] }
-  | { readonly tensor: OnnxTensor };
-
-export interface OnnxNode {
-  /** As ONNX spells it: 'Conv'. */
-  readonly op: string;
-  /** @default the standard operators */
-  readonly domain?: string;
-  readonly name?: string;
-  /** '' leaves an optional input out. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
-}
-
-export interface OnnxModel {
-  readonly name: string;
-  readonly inputs: readonly OnnxValue[];
-  readonly outputs: readonly OnnxValue[];
-  readonly initializers: Readonly<Record<string, OnnxTensor>>;
-  /** In an order in which they can run. */
-  readonly nodes: readonly OnnxNode[];
-  /** Version of the standard operators. @default 17 */
-  readonly opset?: number;
-  /** Versions of further sets of operators, by domain. */
-  readonly domains?: Readonly<Record<string, number>>;
-  /** @default 8, of the same time as opset 17 */
-  readonly irVersion?: number;
-}
+import {
+  elementTypes,
+  type OnnxArray,
+  type OnnxAttribute,
+  type OnnxElementType,
+  type OnnxFunction,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValue,
+} from './onnx-model.js';
 
 const maxBytes = 2 ** 31 - 1;
 
 /** The bytes of a model file. Throws a SubbitError for a tensor whose data does not have its shape's size. */
-export function encodeOnnx(model: OnnxModel): Uint8Array<ArrayBuffer> {
-  const file = new Message().int(1, model.irVersion ?? 8).text(2, 'subbit');
-  file.message(7, encodeGraph(model));
-  for (const [domain, version] of Object.entries({ '': model.opset ?? 17, ...model.domains }))
-    file.message(8, new Message().text(1, domain).int(2, version));
-  if (file.bytes > maxBytes) throw new SubbitError(`the ONNX model '${model.name}' has ${file.bytes} bytes, over 2 GB`);
-  return file.toBytes();
+export function encodeOnnx(model: OnnxModel): Uint8Array {
+  const bytes = Object.values(model.initializers).reduce((sum, { data }) => sum + data.byteLength, 0);
+  if (bytes > maxBytes) throw new SubbitError(`the ONNX model '${model.name}' has ${bytes} bytes, over 2 GB`);
+  const file = new PbfWriter();
+  const opset = model.opset ?? 17;
+  file.writeVarintField(1, model.irVersion ?? 8);
+  file.writeStringField(2, 'subbit');
+  file.writeMessage(7, writeGraph, model);
+  for (const version of Object.entries({ '': opset, ...model.domains })) file.writeMessage(8, writeVersion, version);
+  for (const entry of Object.entries(model.metadata ?? {})) file.writeMessage(14, writeEntry, entry);
+  for (const each of model.functions ?? []) file.writeMessage(25, writeFunction, { ...each, opset });
+  return file.finish();
 }
 
-function encodeGraph({ name, inputs, outputs, initializers, nodes }: OnnxModel): Message {
-  const graph = new Message();
-  for (const node of nodes) graph.message(1, encodeNode(node));
-  graph.text(2, name);
-  for (const [tensorName, tensor] of Object.entries(initializers)) graph.message(5, encodeTensor(tensorName, tensor));
-  for (const value of inputs) graph.message(11, encodeValue(value));
-  for (const value of outputs) graph.message(12, encodeValue(value));
-  return graph;
+function writeVersion([domain, version]: readonly [string, number], to: PbfWriter): void {
+  to.writeStringField(1, domain);
+  to.writeVarintField(2, version);
 }
 
-function encodeNode({ op, domain, name, inputs, outputs, attributes = {} }: OnnxNode): Message {
-  const node = new Message();
-  for (const input of inputs) node.text(1, input);
-  for (const output of outputs) node.text(2, output);
-  if (name !== undefined) node.text(3, name);
-  node.text(4, op);
-  for (const [attributeName, attribute] of Object.entries(attributes))
-    node.message(5, encodeAttribute(attributeName, attribute));
-  if (domain !== undefined) node.text(7, domain);
-  return node;
+function writeEntry([key, value]: readonly [string, string], to: PbfWriter): void {
+  to.writeStringField(1, key);
+  to.writeStringField(2, value);
+}
+
+function writeGraph({ name, inputs, outputs, initializers, nodes }: OnnxModel, to: PbfWriter): void {
+  for (const node of nodes) to.writeMessage(1, writeNode, node);
+  to.writeStringField(2, name);
+  for (const entry of Object.entries(initializers)) to.writeMessage(5, writeTensor, entry);
+  for (const value of inputs) to.writeMessage(11, writeValue, value);
+  for (const value of outputs) to.writeMessage(12, writeValue, value);
+}
+
+function writeFunction(each: OnnxFunction & { readonly opset: number }, to: PbfWriter): void {
+  to.writeStringField(1, each.name);
+  for (const input of each.inputs) to.writeStringField(4, input);
+  for (const output of each.outputs) to.writeStringField(5, output);
+  for (const attribute of each.attributes) to.writeStringField(6, attribute);
+  for (const node of each.nodes) to.writeMessage(7, writeNode, node);
+  to.writeMessage(9, writeVersion, ['', each.opset] as const);
+  to.writeStringField(10, each.domain);
+}
+
+function writeNode({ op, domain, name, inputs, outputs, attributes = {} }: OnnxNode, to: PbfWriter): void {
+  for (const input of inputs) to.writeStringField(1, input);
+  for (const output of outputs) to.writeStringField(2, output);
+  if (name !== undefined) to.writeStringField(3, name);
+  to.writeStringField(4, op);
+  for (const entry of Object.entries(attributes)) to.writeMessage(5, writeAttribute, entry);
+  if (domain !== undefined) to.writeStringField(7, domain);
 }
 
 /** Field 20 says which of the fields for values holds the value. */
-function encodeAttribute(name: string, attribute: OnnxAttribute): Message {
-  const message = new Message().text(1, name);
-  if ('float' in attribute) return message.float(2, attribute.float).int(20, 1);
-  if ('int' in attribute) return message.int(3, attribute.int).int(20, 2);
-  if ('tensor' in attribute) return message.message(5, encodeTensor('', attribute.tensor)).int(20, 4);
-  for (const value of attribute.ints) message.int(8, value);
-  return message.int(20, 7);
+function writeAttribute([name, attribute]: readonly [string, OnnxAttribute], to: PbfWriter): void {
+  to.writeStringField(1, name);
+  if ('float' in attribute) {
+    to.writeFloatField(2, attribute.float);
+    to.writeVarintField(20, 1);
+  } else if ('int' in attribute) {
+    to.writeVarintField(3, attribute.int);
+    to.writeVarintField(20, 2);
+  } else if ('text' in attribute) {
+    to.writeStringField(4, attribute.text);
+    to.writeVarintField(20, 3);
+  } else if ('tensor' in attribute) {
+    to.writeMessage(5, writeTensor, ['', attribute.tensor] as const);
+    to.writeVarintField(20, 4);
+  } else if ('floats' in attribute) {
+    for (const value of attribute.floats) to.writeFloatField(7, value);
+    to.writeVarintField(20, 6);
+  } else if ('ints' in attribute) {
+    for (const value of attribute.ints) to.writeVarintField(8, value);
+    to.writeVarintField(20, 7);
+  } else if ('texts' in attribute) {
+    for (const value of attribute.texts) to.writeStringField(9, value);
+    to.writeVarintField(20, 8);
+  } else if ('intOf' in attribute) {
+    to.writeVarintField(20, 2);
+    to.writeStringField(21, attribute.intOf);
+  } else {
+    throw new SubbitError(`an attribute that is ${attribute.other} cannot be written`);
+  }
 }
 
-function encodeTensor(name: string, { shape, data }: OnnxTensor): Message {
+function writeTensor([name, tensor]: readonly [string, OnnxTensor], to: PbfWriter): void {
+  const { shape, data, type = typeOf(data) } = tensor;
   const elements = shape.reduce((product, extent) => product * extent, 1);
   if (elements !== data.length) {
     throw new SubbitError(
       `the ONNX tensor '${name}' of shape [${shape}] needs ${elements} elements, not ${data.length}`,
     );
   }
-  const message = new Message();
-  for (const extent of shape) message.int(1, extent);
-  message.int(2, codeOf(data)).text(8, name);
-  return message.raw(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  for (const extent of shape) to.writeVarintField(1, extent);
+  const { code, bits } = elementTypes[type];
+  to.writeVarintField(2, code);
+  to.writeStringField(8, name);
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  to.writeBytesField(9, bits < 8 ? packedElements(bytes, bits) : bytes);
 }
 
-function codeOf(data: OnnxArray): number {
-  return Object.values(elementTypes).find(({ array }) => data instanceof array)!.code;
+function typeOf(data: OnnxArray): OnnxElementType {
+  if (data instanceof Uint8Array) return 'uint8';
+  const types = Object.entries(elementTypes) as [OnnxElementType, (typeof elementTypes)[OnnxElementType]][];
+  return types.find(([, { array, bits }]) => bits >= 8 && data instanceof array)![0];
 }
 
-function encodeValue({ name, type, shape }: OnnxValue): Message {
-  const dimensions = new Message();
-  for (const extent of shape) {
-    dimensions.message(1, typeof extent === 'string' ? new Message().text(2, extent) : new Message().int(1, extent));
-  }
-  const tensorType = new Message().int(1, elementTypes[type].code).message(2, dimensions);
-  return new Message().text(1, name).message(2, new Message().message(1, tensorType));
+/** The low `bits` of each byte, the first element lowest. */
+function packedElements(elements: Uint8Array, bits: number): Uint8Array {
+  const perByte = 8 / bits;
+  const packed = new Uint8Array(Math.ceil(elements.length / perByte));
+  for (const [i, element] of elements.entries())
+    packed[Math.floor(i / perByte)]! |= (element & (2 ** bits - 1)) << (bits * (i % perByte));
+  return packed;
 }
 
-/** Fields in the order of the calls. Contents stay where they are until `toBytes`. */
-class Message {
-  bytes = 0;
-  readonly #pieces: Uint8Array[] = [];
-
-  int(field: number, value: number): this {
-    return this.#push(varint(field * 8)).#push(varint(value));
-  }
-
-  float(field: number, value: number): this {
-    return this.#push(varint(field * 8 + 5)).#push(new Uint8Array(Float32Array.of(value).buffer));
-  }
-
-  raw(field: number, contents: Uint8Array): this {
-    return this.#push(varint(field * 8 + 2))
-      .#push(varint(contents.length))
-      .#push(contents);
-  }
-
-  text(field: number, value: string): this {
-    return this.raw(field, new TextEncoder().encode(value));
-  }
-
-  message(field: number, inner: Message): this {
-    this.#push(varint(field * 8 + 2)).#push(varint(inner.bytes));
-    for (const piece of inner.#pieces) this.#push(piece);
-    return this;
-  }
-
-  toBytes(): Uint8Array<ArrayBuffer> {
-    const all = new Uint8Array(this.bytes);
-    let offset = 0;
-    for (const piece of this.#pieces) {
-      all.set(piece, offset);
-      offset += piece.length;
-    }
-    return all;
-  }
-
-  #push(piece: Uint8Array): this {
-    this.#pieces.push(piece);
-    this.bytes += piece.length;
-    return this;
-  }
+function writeValue({ name, type, shape }: OnnxValue, to: PbfWriter): void {
+  to.writeStringField(1, name);
+  to.writeMessage(2, writeType, { type, shape });
 }
 
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = BigInt.asUintN(64, BigInt(value));
-  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
-  bytes.push(Number(rest));
-  return Uint8Array.from(bytes);
+function writeType(value: Omit<OnnxValue, 'name'>, to: PbfWriter): void {
+  to.writeMessage(1, writeTensorType, value);
+}
+
+function writeTensorType({ type, shape }: Omit<OnnxValue, 'name'>, to: PbfWriter): void {
+  to.writeVarintField(1, elementTypes[type].code);
+  to.writeMessage(2, writeShape, shape);
+}
+
+function writeShape(shape: OnnxValue['shape'], to: PbfWriter): void {
+  for (const extent of shape) to.writeMessage(1, writeExtent, extent);
+}
+
+function writeExtent(extent: number | string, to: PbfWriter): void {
+  if (typeof extent === 'string') to.writeStringField(2, extent);
+  else to.writeVarintField(1, extent);
 }

@@ -86,3 +86,17 @@ export function createConverter(from: ImageShape, to: ImageShape): Converter | u
     }
   };
 }
+
+/** One image as a network takes it. Throws a UsageError when the bytes are no image of that shape, and as `createConverter`. */
+export function convertImage(image: Uint8Array | Uint8ClampedArray, from: ImageShape, to: ImageShape): Uint8Array {
+  const bytes = new Uint8Array(image.buffer, image.byteOffset, image.length);
+  const convert = createConverter(from, to);
+  if (bytes.length !== imageBytes(from)) {
+    const { height, width, channels } = from;
+    throw new UsageError(`${bytes.length} bytes are no ${height}x${width}x${channels} image`);
+  }
+  const converted = new Uint8Array(imageBytes(to));
+  if (convert === undefined) converted.set(bytes);
+  else convert(bytes, 0, converted, 0);
+  return converted;
+}

@@ -71,11 +71,18 @@ export function resizeTaps(from: number, to: number): Taps {
 /** Resizes one image at `input[inputAt..]` to `output[outputAt..]`, both NHWC bytes. */
 export type Resizer = (input: Uint8Array, inputAt: number, output: Uint8Array, outputAt: number) => void;
 
-/** A resizer between two sizes; it keeps its weights and working memory, so one serves many images. */
-export function createResizer(from: ImageShape, to: { height: number; width: number }): Resizer {
+/**
+ * A resizer between two sizes; it keeps its weights and working memory, so one serves many images. Who makes many resizers may
+ * keep the taps of each axis, by `tapsOf`.
+ */
+export function createResizer(
+  from: ImageShape,
+  to: { height: number; width: number },
+  tapsOf: (from: number, to: number) => Taps = resizeTaps,
+): Resizer {
   const { channels } = from;
-  const across = resizeTaps(from.width, to.width);
-  const down = resizeTaps(from.height, to.height);
+  const across = tapsOf(from.width, to.width);
+  const down = tapsOf(from.height, to.height);
   const rowLength = to.width * channels;
   const rows = new Int32Array(from.height * rowLength); // [from.height, to.width, channels], scaled by 2^11
 

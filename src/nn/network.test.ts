@@ -316,6 +316,44 @@ describe('a description', () => {
     expect(shifts).toHaveLength(activationQuantizer === 'rsign' ? 18 : 0);
   });
 
+  test('takes quantizers by role and by layer', () => {
+    const description = {
+      ...{ preset: 'resnet20', bits: '2-2-32', weightQuantizer: 'lsq', activationQuantizer: 'pact' },
+      quantizersOf: { 'stage1/block1/conv2': { weight: 'ternary' }, 'stage2/block1/conv1': { activation: 'lsq' } },
+    };
+    const { graph } = build(description);
+    const ending = (end: string): string[] => [...graph.variables.keys()].filter((name) => name.endsWith(end));
+    expect(ending('/weights/step')).toHaveLength(17);
+    expect(ending('/input/clip')).toHaveLength(17);
+    expect(ending('/input/step')).toEqual(['stage2/block1/conv1/input/step']);
+    expect(graph.nodes.filter(({ op }) => op.name === 'quantize-ternary').map(({ name }) => name)).toEqual([
+      'stage1/block1/conv2/weights/levels',
+    ]);
+    // A clip decays like filters; a step does not.
+    expect(graph.variables.get('stage1/block1/conv1/input/clip')!.decay).toBe(1);
+    expect(graph.variables.get('stage1/block1/conv1/weights/step')!.decay).toBe(0);
+  });
+
+  test('refuses quantizers that do not fit, with the layer and the name', () => {
+    const lsq = { weightQuantizer: 'lsq', bits: '2-2-4' };
+    expect(() => build({ ...lsq, bits: '1-2-4' })).toThrow(
+      "the weight quantizer lsq has 2 to 8 bits, so weight bits cannot be 1 (in '1-2-4'); use 2-A-G or dorefa",
+    );
+    expect(() => build({ ...lsq, bitsOf: { conv3: '1-2-4' } })).toThrow(
+      "conv3: the weight quantizer lsq has 2 to 8 bits, so the layer's weight bits cannot be 1",
+    );
+    expect(() => build({ ...lsq, quantizersOf: { conv3: { weight: 'xnor' } } })).toThrow(
+      "conv3: the weight quantizer xnor has 1 bit, so the layer's weight bits cannot be 2",
+    );
+    expect(() => build({ quantizersOf: { conv33: { weight: 'xnor' } } })).toThrow(
+      "the network has no layer 'conv33'; did you mean 'conv3'?",
+    );
+    expect(() => build({ quantizersOf: { conv3: { weight: 'lqs' } } })).toThrow("did you mean 'lsq'?");
+    expect(() => build({ weightQuantizer: 'codebook' })).toThrow('needs the number of codewords');
+    expect(() => build({ weightQuantizer: 'xnor', codewords: 8 })).toThrow('codewords are chosen by');
+    expect(() => build({ activationQuantizer: 'pact', bits: '32-32-32' })).toThrow('cannot be 32');
+  });
+
   test('with a 1-bit quantizer and other activation bits is refused', () => {
     const refused = () => build({ activationQuantizer: 'rsign', bits: '1-2-4' });
     expect(refused).toThrow(UsageError);

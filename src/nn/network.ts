@@ -14,7 +14,9 @@ import { type Bits, parseBits } from './bits.js';
 import { type Preset, presets } from './models/index.js';
 import { type ModelCode, presetOfCode } from './models/model-code.js';
 import { presetOfJson } from './models/model-json.js';
-import { activationQuantizers, type Quantizer } from './quantizers/index.js';
+import { codebookWeights } from './quantizers/codebook.js';
+import { activationQuantizers, type Quantizer, type QuantizerRole, weightQuantizers } from './quantizers/index.js';
+import { requireBits } from './quantizers/quantizer.js';
 import { type Layer, Scope, type ScopeOptions } from './scope.js';
 import { completeSelection, type SelectionDescription } from './selection.js';
 import { isPrelu } from './summary.js';
@@ -41,8 +43,12 @@ export interface NetworkDescription {
   /** n: binary 3x3 filters have only so many of the 512 sign patterns, 1 .. 512. @default all, and no codebook */
   readonly codewords?: number;
   readonly selection?: SelectionDescription;
+  /** @default 'codebook' with `codewords`, else 'dorefa' */
+  readonly weightQuantizer?: string;
   /** @default 'dorefa' */
   readonly activationQuantizer?: string;
+  /** Of single layers, by their name: of the filter, and of what goes in. */
+  readonly quantizersOf?: Readonly<Record<string, Readonly<Partial<Record<QuantizerRole, string>>>>>;
   /** What follows each addition of a shortcut (ReActNet: RPReLU). @default 'none' */
   readonly shortcutActivation?: 'none' | 'rprelu';
   /** Class names in label order. */
@@ -88,7 +94,6 @@ export function defineNetwork(description: NetworkDescription, own?: Preset): Ne
   const bitsOf = Object.fromEntries(
     Object.entries(description.bitsOf ?? {}).map(([layer, own]) => [layer, parseBits(own)]),
   );
-  const activationQuantizer = activationQuantizerOf(description, bits);
   return {
     layers: preset.build({ classes: description.classes.length, ...(width === undefined ? {} : { width }) }),
     input: preset.input,
@@ -102,7 +107,7 @@ export function defineNetwork(description: NetworkDescription, own?: Preset): Ne
       ...(codewords === undefined
         ? {}
         : { selection: completeSelection(codewords, description.selection ?? {}, { gradientBits: bits.gradient }) }),
-      activationQuantizer,
+      ...quantizersOf(description, bits),
       shortcutActivation: description.shortcutActivation ?? 'none',
     },
   };
@@ -114,12 +119,41 @@ function presetOf({ preset, model }: NetworkDescription): Preset {
   throw new UsageError(`the model ${preset} is code, which must be loaded first; open it with openNetwork`);
 }
 
-function activationQuantizerOf({ activationQuantizer = 'dorefa', bits }: NetworkDescription, { activation }: Bits) {
-  const quantizer: Quantizer = lookUp(activationQuantizers, activationQuantizer, 'activation quantizer');
-  if (quantizer.bits === undefined || quantizer.bits === activation) return quantizer;
-  throw new UsageError(
-    `the activation quantizer ${quantizer.name} has ${quantizer.bits} bit, so activation bits cannot be ${activation} (in '${bits}'); use W-${quantizer.bits}-G or dorefa`,
-  );
+const quantizers = { weight: weightQuantizers, activation: activationQuantizers } as const;
+
+/** The quantizers of the network and those of single layers. */
+function quantizersOf(
+  { bits: text, codewords, weightQuantizer, activationQuantizer, quantizersOf: own = {} }: NetworkDescription,
+  bits: Bits,
+): Pick<ScopeOptions, 'weightQuantizer' | 'activationQuantizer' | 'quantizersOf'> {
+  const quantizerOf = (role: QuantizerRole, name: string): Quantizer => {
+    const quantizer = lookUp(lookUp(quantizers, role, 'role of a quantizer'), name, `${role} quantizer`);
+    if (quantizer === codebookWeights && codewords === undefined)
+      throw new UsageError(`the weight quantizer ${name} needs the number of codewords; give one or leave it out`);
+    return quantizer;
+  };
+  const ofNetwork = (role: QuantizerRole, name: string | undefined): Quantizer | undefined => {
+    const quantizer = name === undefined ? undefined : quantizerOf(role, name);
+    if (quantizer !== undefined) requireBits(role, quantizer, bits[role], { bits: text });
+    return quantizer;
+  };
+  if (codewords !== undefined && weightQuantizer !== undefined && weightQuantizer !== codebookWeights.name)
+    throw new UsageError(
+      `codewords are chosen by the weight quantizer ${codebookWeights.name}, not ${weightQuantizer}; leave one of them out`,
+    );
+  const [weights, activations] = [ofNetwork('weight', weightQuantizer), ofNetwork('activation', activationQuantizer)];
+  return {
+    ...(weights && { weightQuantizer: weights }),
+    ...(activations && { activationQuantizer: activations }),
+    quantizersOf: Object.fromEntries(
+      Object.entries(own).map(([layer, names]) => [
+        layer,
+        Object.fromEntries(
+          Object.entries(names).map(([role, name]) => [role, quantizerOf(role as QuantizerRole, name)]),
+        ),
+      ]),
+    ),
+  };
 }
 
 export interface NetworkGraph {

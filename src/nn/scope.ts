@@ -10,7 +10,13 @@ import { UsageError } from '../util/errors.js';
 import { nearest } from '../util/nearest.js';
 import { Philox } from '../util/philox.js';
 import { type Bits, floatBits } from './bits.js';
-import { activationQuantizers, gradientQuantizers, type Quantizer, weightQuantizers } from './quantizers/index.js';
+import {
+  activationQuantizers,
+  gradientQuantizers,
+  type Quantizer,
+  type QuantizerRole,
+  weightQuantizers,
+} from './quantizers/index.js';
 import type { Selection } from './selection.js';
 
 export type Layer = (scope: Scope, x: Value) => Value;
@@ -29,11 +35,13 @@ export interface ScopeOptions {
   readonly boundedActivation?: 'clip' | 'cabs';
   /** Of the codewords of binary 3x3 filters. @default none: all 512 may be used */
   readonly selection?: Selection;
-  /** @default codebook where there is a selection, else dorefa */
   /** What follows each addition of a shortcut. @default 'none' */
   readonly shortcutActivation?: 'none' | 'rprelu';
+  /** @default codebook where there is a selection, else dorefa */
   readonly weightQuantizer?: Quantizer;
   readonly activationQuantizer?: Quantizer;
+  /** By layer name and role; wins over the two before. */
+  readonly quantizersOf?: Readonly<Record<string, Readonly<Partial<Record<QuantizerRole, Quantizer>>>>>;
   readonly gradientQuantizer?: Quantizer;
 }
 
@@ -60,8 +68,6 @@ export class Scope {
   readonly boundedActivation: 'clip' | 'cabs';
   readonly selection: Selection | undefined;
   readonly shortcutActivation: 'none' | 'rprelu';
-  readonly weightQuantizer: Quantizer;
-  readonly activationQuantizer: Quantizer;
   readonly gradientQuantizer: Quantizer;
   readonly #options: ScopeOptions;
   readonly #layers = new Set<string>();
@@ -74,9 +80,7 @@ export class Scope {
     this.step = this.graph.input('step', { dtype: 'i32', shape: [1] });
     this.boundedActivation = options.boundedActivation ?? 'clip';
     this.selection = options.selection;
-    this.weightQuantizer = options.weightQuantizer ?? weightQuantizers[options.selection ? 'codebook' : 'dorefa']!;
     this.shortcutActivation = options.shortcutActivation ?? 'none';
-    this.activationQuantizer = options.activationQuantizer ?? activationQuantizers.dorefa!;
     this.gradientQuantizer = options.gradientQuantizer ?? gradientQuantizers.dorefa!;
   }
 
@@ -86,6 +90,15 @@ export class Scope {
     const own = this.#options.bitsOf?.[layer];
     if (own !== undefined) return own;
     return this.#options.floatLayers?.includes(layer) ? floatBits : (this.#options.bits ?? floatBits);
+  }
+
+  /** The quantizer of a layer's filter, or of what goes into the layer. */
+  quantizerOf(role: QuantizerRole, layer: string): Quantizer {
+    const { quantizersOf, weightQuantizer, activationQuantizer, selection } = this.#options;
+    const own = quantizersOf?.[layer]?.[role];
+    if (own !== undefined) return own;
+    if (role === 'activation') return activationQuantizer ?? activationQuantizers.dorefa!;
+    return weightQuantizer ?? weightQuantizers[selection ? 'codebook' : 'dorefa']!;
   }
 
   /** The bit-widths of the network as a whole. */
@@ -117,9 +130,9 @@ export class Scope {
     return value;
   }
 
-  /** Throws when `bitsOf` names a layer that the network does not have. Called when the network is complete. */
+  /** Throws when `bitsOf` or `quantizersOf` names a layer that the network does not have. Called when the network is complete. */
   requireKnownLayers(): void {
-    for (const layer of Object.keys(this.#options.bitsOf ?? {})) {
+    for (const layer of Object.keys({ ...this.#options.bitsOf, ...this.#options.quantizersOf })) {
       if (this.#layers.has(layer)) continue;
       const near = nearest(layer, [...this.#layers]);
       const hint = near === undefined ? '' : `; did you mean '${near}'?`;

@@ -15,6 +15,7 @@ import { normalizeQuantizeCases } from './normalize-quantize/normalize-quantize.
 import { optimizerCases } from './optimizer/optimizer.cases.js';
 import { packedConv2dCases } from './packed-conv2d/packed-conv2d.cases.js';
 import { poolCases } from './pool/pool.cases.js';
+import { learnedCases } from './quantize/learned.cases.js';
 import { quantizeCases } from './quantize/quantize.cases.js';
 import { routedConv2dCases } from './routed-conv2d/routed-conv2d.cases.js';
 import { rpreluCases } from './rprelu/rprelu.cases.js';
@@ -35,6 +36,7 @@ export const cases: readonly OpCase[] = [
   ...rpreluCases,
   ...batchNormCases,
   ...quantizeCases,
+  ...learnedCases,
   ...normalizeQuantizeCases,
   ...poolCases,
   ...shortcutCases,

@@ -17,6 +17,8 @@ import { averagePool, wholeImage } from './pool/average-pool.js';
 import { maxPool } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
+import { learnedScale, quantizeScaled } from './quantize/learned.js';
+import { quantizeTernary } from './quantize/ternary.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
 import { rprelu } from './rprelu/rprelu.js';
 import { runtimeOps } from './runtime.js';
@@ -116,7 +118,7 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
     expectGradients(double, [0]);
   },
   [activate.name]() {
-    for (const kind of ['relu', 'clip', 'cabs', 'approx-sign'] as const) {
+    for (const kind of ['relu', 'clip', 'cabs', 'approx-sign', 'clip-sign'] as const) {
       const double = new DoubleGraph();
       // On every side of every kink: -1, 0 and 1.
       const x = double.real([7], values(-2.5, -1.01, -0.6, -0.02, 0.3, 0.99, 1.7));
@@ -227,7 +229,9 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
 
 /** Whose gradient is defined, not derived. */
 const straightThrough = [
-  ...[quantizeSign, quantizeTanh, quantizeUnit, dequantize, quantizeBackward],
+  ...[quantizeSign, quantizeTernary, quantizeTanh, quantizeUnit, dequantize, quantizeBackward],
+  // The scale's gradient is that of what is trained in its place.
+  ...[learnedScale, quantizeScaled],
   ...[groupFilters, selectedCodewords],
 ].map((op) => op.name);
 
@@ -251,6 +255,10 @@ const notDifferentiable = [
   'quantize-tanh-gradient',
   'max-abs-per-sample',
   'quantize-gradient',
+  'begin-scale',
+  'quantize-scaled-gradient',
+  'sign-gradient',
+  'ternary-scale',
   'max-pool-gradient',
   'average-pool-gradient',
   'stride-shortcut-gradient',

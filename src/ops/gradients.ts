@@ -17,7 +17,15 @@ import { averagePoolRule, maxPoolRule } from './pool/pool.grad.js';
 import { maxPool } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
-import { quantizeBackwardGradient, quantizeTanhStraightThrough, straightThrough } from './quantize/quantize.grad.js';
+import { learnedScale, quantizeScaled } from './quantize/learned.js';
+import {
+  quantizeBackwardGradient,
+  quantizeScaledRule,
+  quantizeSignRule,
+  quantizeTanhStraightThrough,
+  straightThrough,
+} from './quantize/quantize.grad.js';
+import { quantizeTernary } from './quantize/ternary.js';
 import { quantizeSign, quantizeTanh } from './quantize/weights.js';
 import { rpreluRule } from './rprelu/rprelu.grad.js';
 import { rprelu } from './rprelu/rprelu.js';
@@ -44,9 +52,12 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [activate.name]: activationGradient,
   [rprelu.name]: rpreluRule,
   [batchNormalize.name]: batchNormalizeGradient,
-  [quantizeSign.name]: straightThrough,
+  [quantizeSign.name]: quantizeSignRule,
+  [quantizeTernary.name]: straightThrough,
   [quantizeTanh.name]: quantizeTanhStraightThrough,
   [quantizeUnit.name]: straightThrough,
+  [learnedScale.name]: straightThrough,
+  [quantizeScaled.name]: quantizeScaledRule,
   [dequantize.name]: straightThrough,
   [quantizeBackward.name]: quantizeBackwardGradient,
   [maxPool.name]: maxPoolRule,

@@ -30,7 +30,10 @@ import { averagePool, averagePoolGradient } from './pool/average-pool.js';
 import { maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
+import { beginScale, learnedScale, quantizeScaled, quantizeScaledGradient } from './quantize/learned.js';
 import { combineScales } from './quantize/scales.js';
+import { signGradient } from './quantize/signs.js';
+import { quantizeTernary, ternaryScale } from './quantize/ternary.js';
 import {
   maxAbsTanh,
   meanAbs,
@@ -88,6 +91,13 @@ const list: readonly AnyOp[] = [
   maxAbsPerSample,
   quantizeGradient,
   combineScales,
+  beginScale,
+  learnedScale,
+  quantizeScaled,
+  quantizeScaledGradient,
+  signGradient,
+  ternaryScale,
+  quantizeTernary,
   maxPool,
   maxPoolGradient,
   averagePool,

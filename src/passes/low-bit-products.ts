@@ -13,7 +13,7 @@ import { reshape } from '../ops/elementwise/elementwise.js';
 import { filterOffsets, reverseFilter } from '../ops/filter/filter.js';
 import { conv2dFilterGradientDot, whyNotDot } from '../ops/filter-gradient/filter-gradient.js';
 import type { IntegerConv2dAttributes } from '../ops/integer-conv2d/integer-conv2d.js';
-import { type Family, type FamilyName, families } from '../ops/packed-conv2d/families.js';
+import { type Family, type FamilyName, families, weightKindOf } from '../ops/packed-conv2d/families.js';
 import { chooseKernel, tableInputsOf } from '../ops/packed-conv2d/kernel-choice.js';
 import { combineScales } from '../ops/quantize/scales.js';
 import { groupFilters } from '../ops/selection/group-filters.js';
@@ -55,9 +55,7 @@ export class LowBitProducts {
   forward(node: Node): Value | undefined {
     const [x, filter, xScale, filterScale] = node.inputs as [Value, Value, Value?, Value?];
     const reason =
-      whyNotFilter(filter.type, filterScale?.type) ??
-      whyNotLevels(x.type) ??
-      (xScale && 'its input has a dynamic scale');
+      whyNotFilter(filter.type, filterScale?.type) ?? whyNotLevels(x.type) ?? whyNotScale('input', xScale?.type);
     const isMatrix = isDense(geometryOf(x.type.shape, filter.type.shape, node.attributes, 1));
     const family = this.#choose(node, 'forward', reason, isMatrix);
     if (family === undefined) return undefined;
@@ -65,9 +63,9 @@ export class LowBitProducts {
     const convolution = { name: node.name, attributes, outShape: node.outputs[0]!.type.shape };
     const operands = { x: this.#rewrite.valueOf(x), filter: this.#rewrite.valueOf(filter) };
     const step = x.type.encoding!.step * filter.type.encoding!.step;
-    const scale = filterScale && this.#rewrite.valueOf(filterScale);
+    const [scale, ownStep] = this.#scaleOf(node.name, step, xScale, filterScale);
     const codewords = codewordsOf(filter);
-    if (!isMatrix) return this.#convolve(family, { ...convolution, ...operands, codewords }, step, scale);
+    if (!isMatrix) return this.#convolve(family, { ...convolution, ...operands, codewords }, ownStep, scale);
     const [samples] = x.type.shape as [number];
     const inputs = sizeOf(x.type.shape) / samples;
     const matrices = {
@@ -75,7 +73,19 @@ export class LowBitProducts {
       filter: this.#reshaped(operands.filter, [1, 1, inputs, filter.type.shape[3]!]),
       attributes: onePixel,
     };
-    return this.#convolve(family, { ...convolution, ...matrices }, step, scale);
+    return this.#convolve(family, { ...convolution, ...matrices }, ownStep, scale);
+  }
+
+  /** The scale and step of a product of operands with these scales, rounded as the simulated product rounds. */
+  #scaleOf(
+    name: string,
+    step: number,
+    left: Value | undefined,
+    filter: Value | undefined,
+  ): [Value | undefined, number] {
+    const scales = [left, filter].map((scale) => scale && this.#rewrite.valueOf(scale));
+    if (scales[0] === undefined || scales[1] === undefined) return [scales[0] ?? scales[1], step];
+    return [this.#rewrite.target.apply(combineScales, `${name}/scale`, scales, { factor: step }), 1];
   }
 
   /** conv2d-input-gradient -> the integers of dx; undefined where it stays float. */
@@ -101,11 +111,8 @@ export class LowBitProducts {
       attributes: isMatrix ? onePixel : reversed(attributes, filter.type.shape, outShape),
     };
     const step = dy.type.encoding!.step * filter.type.encoding!.step;
-    const scale = this.#rewrite.valueOf(dyScale!);
-    if (filterScale === undefined) return this.#convolve(family, convolution, step, scale);
-    const scales = [scale, this.#rewrite.valueOf(filterScale)];
-    const both = target.apply(combineScales, `${node.name}/scale`, scales, { factor: step });
-    return this.#convolve(family, convolution, 1, both);
+    const [scale, ownStep] = this.#scaleOf(node.name, step, dyScale, filterScale);
+    return this.#convolve(family, convolution, ownStep, scale);
   }
 
   /** conv2d-filter-gradient -> dFilter; undefined where it stays float. */
@@ -114,13 +121,18 @@ export class LowBitProducts {
     const reason =
       whyNotGradient(dy.type, dyScale?.type) ??
       whyNotLevels(x.type) ??
-      (xScale && 'its input has a dynamic scale') ??
+      whyNotScale('input', xScale?.type) ??
       (sizeOf(dyScale!.type.shape) === dy.type.shape[0] ? undefined : 'its gradient has one scale for all samples') ??
       whyNotDot(x.type, dy.type, node.attributes);
     this.#note(node, 'filter gradient', reason === undefined ? 'dot' : 'float', reason);
     if (reason !== undefined) return undefined;
-    const inputs = [x, dy, dyScale!].map((value) => this.#rewrite.valueOf(value));
-    return this.#rewrite.target.apply(conv2dFilterGradientDot, node.name, inputs, node.attributes);
+    const { target } = this.#rewrite;
+    const [image, gradient, perSample] = [x, dy, dyScale!].map((value) => this.#rewrite.valueOf(value));
+    // The image's scale is one number, so it may go with the scales that are inside the sum.
+    const scale = xScale
+      ? target.apply(combineScales, `${node.name}/scale`, [perSample, this.#rewrite.valueOf(xScale)], { factor: 1 })
+      : perSample;
+    return target.apply(conv2dFilterGradientDot, node.name, [image, gradient, scale], node.attributes);
   }
 
   /** Notes a product that somebody else computes. */
@@ -161,7 +173,7 @@ export class LowBitProducts {
     if (bound >= 2 ** 31) return { reason: `sums can be as large as ${bound}, more than 32 bits hold` };
     const kind = {
       ...{ groupInputs, groupOutputs, taps },
-      weightBits: bitsOf(filter.type),
+      ...weightKindOf(filter.type.encoding!)!,
       activationBits: bitsOf(left.type),
       pixels: sizeOf(node.outputs[0]!.type.shape.slice(0, 3)),
     };
@@ -177,7 +189,8 @@ export class LowBitProducts {
     const { name, x, filter, attributes, outShape } = convolution;
     const [kernelHeight, kernelWidth, groupInputs] = filter.type.shape as Extents;
     const { multiplier, offset } = operandOf(x.type);
-    const weightBits = bitsOf(filter.type);
+    const weights = weightKindOf(filter.type.encoding!)!;
+    const { weightBits } = weights;
     const tableInputs = tableInputsOf(family.name, convolution.codewords, this.#isa);
     const layout = { groups: attributes.groups, weightBits, tableInputs };
     const packed = target.apply(family.pack, `${name}/packed`, [filter], layout);
@@ -193,7 +206,7 @@ export class LowBitProducts {
       {
         ...attributes,
         ...layout,
-        ...family.factorsOf(weightBits, multiplier),
+        ...family.factorsOf(weights, multiplier),
         filterShape: filter.type.shape,
         activationBits: bitsOf(x.type),
         epilogue: { kind, levels: 0, low: 0, high: 0, max, step },
@@ -261,10 +274,15 @@ function whyNotLevels({ encoding }: TensorType): string | undefined {
 
 function whyNotFilter({ encoding }: TensorType, scale: TensorType | undefined): string | undefined {
   if (encoding === undefined) return 'its filter is real';
-  if (encoding.kind !== 'bipolar') return `its filter is ${encoding.kind}`;
   if (!Number.isInteger(Math.log2(encoding.max + 1)))
     return `its filter has ${encoding.max + 1} levels, no power of two`;
+  if (weightKindOf(encoding) === undefined)
+    return 'its filter is neither bipolar nor levels about a zero in their middle';
   return scale !== undefined && sizeOf(scale.shape) > 1 ? 'its filter has a scale per channel' : undefined;
+}
+
+function whyNotScale(what: string, scale: TensorType | undefined): string | undefined {
+  return scale !== undefined && sizeOf(scale.shape) > 1 ? `its ${what} has a scale per sample` : undefined;
 }
 
 function whyNotGradient({ encoding }: TensorType, scale: TensorType | undefined): string | undefined {

@@ -20,7 +20,7 @@ import {
   stridedShortcut,
 } from '../nn/layers/index.js';
 import type { NetworkDefinition } from '../nn/network.js';
-import { activationQuantizers } from '../nn/quantizers/index.js';
+import { activationQuantizers, weightQuantizers } from '../nn/quantizers/index.js';
 import type { Layer } from '../nn/scope.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
 import type { Compute } from '../train/compute.js';
@@ -104,13 +104,14 @@ const networks = { plain, residuals, branches };
 const sides = { plain: 12, residuals: 8, branches: 7 };
 
 /** A bounded activation with the quantizer of DoReFa-Net, or a quantizer that bounds its input itself. */
-type Kind = 'clip' | 'cabs' | 'approx-sign' | 'rsign';
+type Kind = 'clip' | 'cabs' | 'approx-sign' | 'rsign' | 'clip-sign' | 'swish-sign' | 'pact' | 'lsq';
 
 function networkOf(
   name: keyof typeof networks,
   bits: string,
   kind: Kind,
   shortcutActivation: 'none' | 'rprelu' = 'none',
+  weights = 'dorefa',
 ): NetworkDefinition {
   const isBounded = kind === 'clip' || kind === 'cabs';
   return {
@@ -124,6 +125,7 @@ function networkOf(
       floatLayers: ['conv0', 'fc'],
       ...(isBounded ? { boundedActivation: kind } : { activationQuantizer: activationQuantizers[kind]! }),
       shortcutActivation,
+      weightQuantizer: weightQuantizers[weights]!,
     },
   };
 }
@@ -146,7 +148,7 @@ function trainTwice(session: TrainingSession, side: number): number[] {
   });
 }
 
-const cases: readonly [keyof typeof networks, string, Kind, ('none' | 'rprelu')?][] = [
+const cases: readonly [keyof typeof networks, string, Kind, ('none' | 'rprelu')?, string?][] = [
   ...['1-2-4', '1-1-4', '1-2-8', '2-2-4', '8-8-8', '1-2-32', '1-32-4', '32-2-4', '32-32-32'].map(
     (bits): [keyof typeof networks, string, Kind] => ['plain', bits, 'clip'],
   ),
@@ -161,10 +163,18 @@ const cases: readonly [keyof typeof networks, string, Kind, ('none' | 'rprelu')?
   ['residuals', '1-1-4', 'approx-sign', 'rprelu'],
   ['residuals', '1-1-4', 'rsign', 'rprelu'],
   ['branches', '1-1-4', 'rsign'],
+  ['residuals', '1-1-4', 'swish-sign'],
+  ['plain', '1-2-4', 'pact'],
+  ['branches', '2-2-4', 'lsq', 'none', 'lsq'],
+  ['residuals', '4-3-8', 'lsq', 'none', 'lsq'],
+  ['plain', '8-8-8', 'pact', 'none', 'lsq'],
+  ['residuals', '2-2-4', 'clip', 'none', 'ternary'],
+  ['plain', '1-2-4', 'pact', 'none', 'xnor'],
+  ['plain', '1-1-4', 'approx-sign', 'none', 'swish-sign'],
 ];
 
-describe.each(cases)('%s %s %s', (name, bits, kind, shortcut) => {
-  const network = networkOf(name, bits, kind, shortcut);
+describe.each(cases)('%s %s %s %s %s', (name, bits, kind, shortcut, weights) => {
+  const network = networkOf(name, bits, kind, shortcut, weights);
   const [lowBit, simulated] = [sessionOf(network, 'low-bit'), sessionOf(network, 'simulated')];
 
   test('losses and gradients are the same, but for the order of sums', () => {
@@ -215,6 +225,15 @@ test.each(['approx-sign', 'rsign'] as const)('%s: the same products are low-bit'
   // With the threshold as its bias the pass between two products leaves batch norm and maximum to themselves.
   if (kind === 'approx-sign') expect(ops(session!)).toEqual(ops(bounded!));
   else expect(ops(session!)).not.toContain('quantize-unit');
+});
+
+test.each([
+  ['pact', 'dorefa'],
+  ['lsq', 'lsq'],
+  ['clip', 'ternary'],
+] as const)('activations of %s, weights of %s: the same products are low-bit', (kind, weights) => {
+  const session = sessionOf(networkOf('plain', '2-2-4', kind, 'none', weights), 'low-bit');
+  expect(session.products).toEqual(sessionOf(networkOf('plain', '2-2-4', 'clip'), 'low-bit').products);
 });
 
 test('a network without bits is left as it is', () => {

@@ -20,7 +20,7 @@ import { rescale } from '../ops/integer/rescale.js';
 import { threshold } from '../ops/integer/threshold.js';
 import { integerConv2d, withSigns } from '../ops/integer-conv2d/integer-conv2d.js';
 import { codewordsOf, maxCodewords } from '../ops/packed-conv2d/codebook.js';
-import { type Family, type FamilyName, families, takes } from '../ops/packed-conv2d/families.js';
+import { type Family, type FamilyName, families, takes, weightKindOf } from '../ops/packed-conv2d/families.js';
 import {
   type ConvolutionKind,
   chooseKernel,
@@ -122,7 +122,7 @@ class Selection {
         ...{ weightBits, activationBits, tableInputs, epilogue },
         filterShape: filter.type.shape,
         ...(this.#options.parts === undefined ? {} : { parts: this.#options.parts }),
-        ...family.factorsOf(weightBits, operandOf(x.type).multiplier),
+        ...family.factorsOf(kind, operandOf(x.type).multiplier),
       },
     );
   }
@@ -147,7 +147,8 @@ class Selection {
   }
 
   #epilogueOf(conv: Node, tail: readonly Node[]): { epilogue: Epilogue; constants: Value | undefined } {
-    const { max, step } = (tail.at(-1) ?? conv).outputs[0]!.type.encoding!;
+    const encoding = (tail.at(-1) ?? conv).outputs[0]!.type.encoding!;
+    const { max, step } = encoding;
     const base = { levels: 0, low: 0, high: 0, max, step };
     const [first] = tail;
     if (first === undefined) return { epilogue: { kind: 'accumulators', ...base }, constants: undefined };
@@ -164,13 +165,16 @@ class Selection {
     }
     const [up, down] = contents as [Int32Array, Int32Array | undefined];
     if (down !== undefined) {
-      return { epilogue: { kind: 'two-sided thresholds', ...base, levels: max }, constants: rows(joined([up, down])) };
+      return {
+        epilogue: { kind: 'two-sided thresholds', ...base, levels: max, encoding },
+        constants: rows(joined([up, down])),
+      };
     }
     const bound = conv.outputs[0]!.type.encoding!.max;
     const line = linearFit(up, numChannels, bound);
     const guided = line ? undefined : guidedThresholds(up, numChannels, bound);
     const kind = line ? 'linear' : guided ? 'guided' : 'thresholds';
-    return { epilogue: { kind, ...base, levels: max }, constants: rows(line ?? guided ?? up) };
+    return { epilogue: { kind, ...base, levels: max, encoding }, constants: rows(line ?? guided ?? up) };
   }
 
   /** x's zero points times the weights, by tap, and their sum; absent where there is no zero point. */
@@ -207,16 +211,17 @@ function kindOf(conv: Node, graph: Graph): ConvolutionKind | undefined {
   const [x, filter, signs] = conv.inputs as [Value, Value, Value | undefined];
   if (x.type.dtype !== 'u8' || !graph.constants.has(filter)) return undefined;
   if (signs !== undefined && !graph.constants.has(signs)) return undefined;
-  const { kind, max } = filter.type.encoding!;
-  const isWide = filter.type.dtype === 'i16';
-  if (!isWide && !(kind === 'bipolar' && Number.isInteger(Math.log2(max + 1)))) return undefined;
+  const weights = filter.type.dtype === 'i16' ? { weightBits: 16 } : weightKindOf(filter.type.encoding!);
+  if (weights === undefined) return undefined;
+  // Minus the lowest of levels about a zero is none of them.
+  if (signs !== undefined && weights.zeroPoint !== undefined) return undefined;
   const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.type.shape as [number, number, number, number];
   const [batch, outHeight, outWidth] = conv.outputs[0]!.type.shape as [number, number, number];
   const codewords = isBinary3x3(filter.type)
     ? codewordsOf(graph.constants.get(filter)!, groupInputs * outChannels, maxCodewords)
     : undefined;
   return {
-    weightBits: isWide ? 16 : Math.log2(max + 1),
+    ...weights,
     activationBits: Math.ceil(Math.log2(x.type.encoding!.max + 1)),
     groupInputs,
     groupOutputs: outChannels / conv.attributes.groups,

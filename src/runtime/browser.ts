@@ -14,12 +14,11 @@ import { DeployedModel, type ModelOptions } from './model.js';
 export type { NetworkInput, NetworkLimits } from '../formats/subbit.js';
 export type { ImageShape } from '../image/shape.js';
 export { FormatError, SubbitError, UsageError } from '../util/errors.js';
+export type { Classification, ScoredClass } from './classification.js';
 export type {
-  Classification,
   DeployedModel,
   Difference,
   ModelOptions,
-  ScoredClass,
   VerificationResult,
 } from './model.js';
 

@@ -16,14 +16,8 @@ import { openModel } from './open-model.js';
 export type { NetworkInput, NetworkLimits } from '../formats/subbit.js';
 export type { ImageShape } from '../image/shape.js';
 export { FormatError, SubbitError, UsageError } from '../util/errors.js';
-export type {
-  Classification,
-  DeployedModel,
-  Difference,
-  ModelOptions,
-  ScoredClass,
-  VerificationResult,
-} from './model.js';
+export type { Classification, ScoredClass } from './classification.js';
+export type { DeployedModel, Difference, ModelOptions, VerificationResult } from './model.js';
 
 export interface LoadOptions extends OpenBackendOptions, ModelOptions {
   /** What one image may cost at most; lower them for files of strangers. */

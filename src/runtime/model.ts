@@ -17,29 +17,17 @@ import {
   toGraph,
   verificationImages,
 } from '../formats/subbit.js';
-import { createConverter } from '../image/convert.js';
+import { convertImage } from '../image/convert.js';
 import { type ImageShape, imageBytes } from '../image/shape.js';
 import { type SelectOptions, selectKernels } from '../passes/select-kernels.js';
 import { UsageError } from '../util/errors.js';
+import { type Classification, classificationOf } from './classification.js';
 
 export interface ModelOptions {
   /** Images at a time, at most: fewer where the tensors of more would leave the processor's cache. @default 1 */
   readonly batch?: number | undefined;
   /** Chooses kernels. @default in Node what `bench --tune` measured on this machine, else the built-in table */
   readonly kernelOf?: SelectOptions['kernelOf'] | undefined;
-}
-
-/** A class with its probability, 0..1. */
-export interface ScoredClass {
-  readonly label: number;
-  /** The name of the class. */
-  readonly class: string;
-  readonly probability: number;
-}
-
-export interface Classification extends ScoredClass {
-  /** The likeliest classes, the first of them this one. */
-  readonly top: readonly ScoredClass[];
 }
 
 /** A logit that is not what the file says. */
@@ -146,28 +134,13 @@ export class DeployedModel {
     const highest = integers.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY);
     const weights = Array.from(integers, (value) => Math.exp((value - highest) * this.step));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
-    // Stable: the first of equal classes is the one that training counts.
-    const order = [...integers.keys()].sort((a, b) => integers[b]! - integers[a]!).slice(0, Math.max(1, top));
-    const scored = order.map((label) => ({
-      label,
-      class: this.classes[label]!,
-      probability: weights[label]! / total,
-    }));
-    return { ...scored[0]!, top: scored };
+    const probabilities = weights.map((weight) => weight / total);
+    return classificationOf(integers, probabilities, { classes: this.classes, top });
   }
 
   /** One image of any size with 1 (grey), 2 (grey, alpha), 3 or 4 (RGBA) channels, as the network takes it. */
   prepare(image: Uint8Array | Uint8ClampedArray, shape: ImageShape): Uint8Array {
-    const bytes = new Uint8Array(image.buffer, image.byteOffset, image.length);
-    const convert = createConverter(shape, this.input);
-    if (bytes.length !== imageBytes(shape)) {
-      const { height, width, channels } = shape;
-      throw new UsageError(`${bytes.length} bytes are no ${height}x${width}x${channels} image`);
-    }
-    const prepared = new Uint8Array(this.#imageBytes);
-    if (convert === undefined) prepared.set(bytes);
-    else convert(bytes, 0, prepared, 0);
-    return prepared;
+    return convertImage(image, shape, this.input);
   }
 
   /** Whether the verification images of the file give the integers of the file. */

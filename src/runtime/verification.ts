@@ -17,3 +17,11 @@ export function withVerification(
     model.dispose();
   }
 }
+
+/** Above this many multiply-accumulates one verification image must do: the reference is slow. */
+const manyMacs = 5e8;
+
+/** How many images a network of so many multiply-accumulates is verified with. */
+export function verificationCount(macs: number): number {
+  return macs > manyMacs ? 1 : 4;
+}

@@ -1,5 +1,5 @@
 /** What a run is: its network and its training, as plain JSON that is kept in `run.json` and in every checkpoint. */
-import type { Augmentation } from '../data/dataset.js';
+import type { Augmentation } from '../image/augmentation.js';
 import type { NetworkDescription } from '../nn/network.js';
 import type { OptimizerOptions } from '../optim/optimizers.js';
 import type { RenewalOptions } from '../optim/renewals.js';
@@ -7,7 +7,7 @@ import type { ScheduleOptions } from '../optim/schedules.js';
 import type { Compute } from './compute.js';
 
 export interface TrainingConfig {
-  /** Name or path, as `openData` takes it. */
+  /** Name or path with options, as `openData` takes it. */
   readonly data: string;
   readonly epochs: number;
   /** Images per step. */

@@ -74,7 +74,7 @@ describe('a small network', () => {
     const session = newSession();
     const diagnostics = new Diagnostics(session.variables, network, { batch, seed });
     expect(diagnostics.isEmpty).toBe(false);
-    layers = diagnostics.measure(images, labels, 7);
+    layers = diagnostics.measure({ images, labels, step: 7 });
     const filter = session.variables.get('middle/filter')!;
     const before = filter.slice();
     session.step(images, labels, { step: 7, learningRate: 0.5 });
@@ -87,7 +87,7 @@ describe('a small network', () => {
       for (const value of node.outputs) tensors.set(value.name, copy(session.plan.tensor(value.name)));
     }
     flipped = [...filter].filter((w, i) => w >= 0 !== before[i]! >= 0).length / filter.length;
-    again = diagnostics.measure(images, labels, 8);
+    again = diagnostics.measure({ images, labels, step: 8 });
     diagnostics.dispose();
     session.dispose();
   });
@@ -151,7 +151,7 @@ test('measuring writes no variable', () => {
   const variables = new Variables(backend);
   const diagnostics = new Diagnostics(variables, network, { batch, seed });
   const before = [...variables.entries()].map(({ name, data: values }) => [name, values.slice()]);
-  diagnostics.measure(images, labels, 0);
+  diagnostics.measure({ images, labels, step: 0 });
   expect([...variables.entries()].map(({ name, data: values }) => [name, values.slice()])).toEqual(before);
   expect(before.map(([name]) => name)).toContain('bn/mean');
   diagnostics.dispose();

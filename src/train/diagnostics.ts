@@ -7,17 +7,22 @@
  *     signFlips          share of the layer's weights whose sign is another one than when it was last measured
  *     usedLevels         how many of the levels of weights, input and gradient occur
  *
- * They come from a plan of their own, on the same batch and the same random numbers as the step: the training graph with
- * simulated products, over the session's variables, without what writes to variables. So a training has the same bits with
- * and without them, and its other steps the same speed.
+ * They come from a plan of their own (observation.ts).
  */
-import { Plan, type Variables } from '../backends/plan.js';
-import type { Graph, Node, Value } from '../core/graph.js';
-import { buildGraph, type NetworkDefinition } from '../nn/network.js';
+import type { Plan, Variables } from '../backends/plan.js';
+import type { Graph, Value } from '../core/graph.js';
+import type { NetworkDefinition } from '../nn/network.js';
 import { activate } from '../ops/activation/activation.js';
-import { conv2d, conv2dFilterGradient } from '../ops/conv2d/conv2d.js';
+import { conv2d } from '../ops/conv2d/conv2d.js';
 import { realOf } from '../ops/quantize/real.js';
-import { differentiate } from '../passes/differentiate.js';
+import {
+  type ObservationOptions,
+  type ObservedBatch,
+  type ObservedLayer,
+  observe,
+  planOf,
+  runOn,
+} from './observation.js';
 
 /** What does not apply to a layer, because something of it is not quantized, is null. */
 export interface LayerDiagnostics {
@@ -53,25 +58,20 @@ export class Diagnostics {
   /** Of each layer's weights when it was last measured: 1 where they are not negative. */
   readonly #signs = new Map<string, Uint8Array>();
 
-  constructor(
-    variables: Variables,
-    network: NetworkDefinition,
-    { batch, seed }: { readonly batch: number; readonly seed: number },
-  ) {
+  constructor(variables: Variables, network: NetworkDefinition, options: ObservationOptions) {
     this.#variables = variables;
-    const { graph, losses } = buildGraph(network, { batch, training: true, seed });
-    const parameters = [...graph.variables.values()].filter(({ role }) => role === 'parameter');
-    differentiate(
+    const { graph, layers } = observe(network, options);
+    this.#layers = layers
+      .map((layer) => quantizedPartsOf(graph, layer))
+      .filter(({ weights, input, gradient }) => weights ?? input ?? gradient);
+    const values = this.#layers.flatMap(({ weights, input, bounded, gradient }) => [
+      ...[weights, input, bounded, gradient?.float, gradient?.levels, gradient?.quantized],
+    ]);
+    this.#plan = planOf(
       graph,
-      losses,
-      parameters.map(({ value }) => value),
+      values.filter((value) => value !== undefined),
+      variables,
     );
-    this.#layers = layersOf(graph);
-    leaveOutWrites(graph);
-    for (const { weights, input, bounded, gradient } of this.#layers)
-      for (const value of [weights, input, bounded, gradient?.float, gradient?.levels, gradient?.quantized])
-        if (value) graph.outputs.set(value.name, value);
-    this.#plan = new Plan(graph, variables);
   }
 
   /** Whether there is a quantized layer. */
@@ -79,12 +79,9 @@ export class Diagnostics {
     return this.#layers.length === 0;
   }
 
-  /** Measures the batch on the parameters as they are. `step` is the number of steps done before: it draws the noise. */
-  measure(images: Uint8Array, labels: ArrayLike<number>, step: number): LayerDiagnostics[] {
-    this.#plan.tensor('images').set(images);
-    this.#plan.tensor('labels').set(labels);
-    this.#plan.tensor('step')[0] = step;
-    this.#plan.run();
+  /** Measures the batch on the parameters as they are. */
+  measure(batch: ObservedBatch): LayerDiagnostics[] {
+    runOn(this.#plan, batch);
     return this.#layers.map((layer) => this.#measureLayer(layer));
   }
 
@@ -120,37 +117,18 @@ export class Diagnostics {
   }
 }
 
-function layersOf(graph: Graph): Layer[] {
-  const filterGradients = new Map(
-    graph.nodes.filter(({ op }) => op.name === conv2dFilterGradient.name).map((node) => [node.name, node]),
-  );
-  return graph.nodes
-    .filter(({ op }) => op.name === conv2d.name)
-    .map((node) => layerOf(graph, node, filterGradients.get(`${node.name}/dFilter`)))
-    .filter(({ weights, input, gradient }) => weights ?? input ?? gradient);
-}
-
-function layerOf(graph: Graph, node: Node, filterGradient: Node | undefined): Layer {
-  const [x, filter] = node.inputs as [Value, Value];
-  const levels = filterGradient?.inputs[1];
+function quantizedPartsOf(graph: Graph, { name, parameter, input: x, filter, gradient: levels }: ObservedLayer): Layer {
   const float = levels?.type.encoding && levels.node?.inputs[0];
   // The levels of images are no quantizer's work.
   const input = x.type.encoding && x.node ? x : undefined;
   const bounded = input && activationBehind(input);
   return {
-    name: node.name,
-    parameter: sourceOf(filter).name,
+    ...{ name, parameter },
     ...(filter.type.encoding ? { weights: filter } : {}),
     ...(input ? { input } : {}),
     ...(bounded ? { bounded } : {}),
     ...(levels && float ? { gradient: { float, levels, quantized: realOf(graph, levels) } } : {}),
   };
-}
-
-function sourceOf(value: Value): Value {
-  let source = value;
-  while (source.node?.inputs[0]) source = source.node.inputs[0];
-  return source;
 }
 
 /** The bounded activation that a layer's levels come from, through dropout and pooling. */
@@ -159,12 +137,6 @@ function activationBehind(levels: Value): Value | undefined {
   while (value?.node && value.node.op.name !== activate.name && value.node.op.name !== conv2d.name)
     value = value.node.inputs[0];
   return value?.node?.op.name === activate.name && value.node.attributes.kind !== 'relu' ? value : undefined;
-}
-
-/** Running statistics must not move twice in a step. */
-function leaveOutWrites(graph: Graph): void {
-  const reading = graph.nodes.filter(({ op }) => op.mutates === undefined);
-  graph.nodes.splice(0, graph.nodes.length, ...reading);
 }
 
 function countLevels(levels: ArrayLike<number>): number {

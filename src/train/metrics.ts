@@ -5,6 +5,7 @@
  *     {"type":"epoch","step":390,"epoch":1,"trainLoss":1.7,"testLoss":1.5,"testAccuracy":0.44,"seconds":61,"inputWaitSeconds":0.01}
  *     {"type":"renewal","step":26,"changes":{"conv1":{"added":[18],"removed":[400]}, ..}}      where codewords are selected
  *     {"type":"diagnostics","step":100,"layers":[{"name":"conv1","gradientBias":0.001, ..}]}    on request, see diagnostics.ts
+ *     {"type":"histograms","step":390,"epoch":1,"layers":[{"name":"conv1","weights":{"min":-0.1, ..}, ..}]}   likewise, see histograms.ts
  *
  * `step` counts completed steps, so a line with step S tells of what checkpoint S already contains; an epoch's line carries
  * its last step. A resumed run cuts the file back to its checkpoint's step (lines with a greater step go) and then writes the
@@ -19,6 +20,7 @@ import { writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError } from '../util/errors.js';
 import type { CodewordChange, CodewordChanges } from './codeword-changes.js';
 import type { LayerDiagnostics } from './diagnostics.js';
+import { isHistograms, type LayerHistograms } from './histograms.js';
 
 export interface StepLine {
   readonly type: 'step';
@@ -52,6 +54,15 @@ export interface DiagnosticsLine {
   readonly layers: readonly LayerDiagnostics[];
 }
 
+/** Of the epoch's last step, before its update. */
+export interface HistogramsLine {
+  readonly type: 'histograms';
+  readonly step: number;
+  /** 1-based. */
+  readonly epoch: number;
+  readonly layers: readonly LayerHistograms[];
+}
+
 /** A renewal of the selection of codewords; changes by what the sub-codebooks serve. */
 export interface RenewalLine {
   readonly type: 'renewal';
@@ -59,7 +70,7 @@ export interface RenewalLine {
   readonly changes: CodewordChanges;
 }
 
-export type MetricsLine = StepLine | EpochLine | DiagnosticsLine | RenewalLine;
+export type MetricsLine = StepLine | EpochLine | DiagnosticsLine | HistogramsLine | RenewalLine;
 
 /** Lines wait in memory at most this long while more are appended, so that a dashboard sees a run that is alive. */
 const MAX_DELAY_MILLISECONDS = 1000;
@@ -147,6 +158,8 @@ export function readMetrics(file: string): MetricsLine[] {
       throw new FormatError(`'${file}', line ${number}: changes is no object of added and removed codewords`);
     if (value.type === 'diagnostics' && !Array.isArray(value.layers))
       throw new FormatError(`'${file}', line ${number}: layers is ${JSON.stringify(value.layers)}, not a list`);
+    if (value.type === 'histograms' && !isHistograms(value.layers))
+      throw new FormatError(`'${file}', line ${number}: layers is no list of histograms`);
     return [value as unknown as MetricsLine];
   });
 }
@@ -168,6 +181,7 @@ const numbersOf = {
   step: ['step', 'epoch', 'loss', 'learningRate', 'imagesPerSecond'],
   epoch: ['step', 'epoch', 'trainLoss', 'testLoss', 'testAccuracy', 'seconds'],
   diagnostics: ['step'],
+  histograms: ['step', 'epoch'],
   renewal: ['step'],
 } as const;
 

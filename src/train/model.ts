@@ -2,8 +2,11 @@
 import { openBackend } from '../backends/index.js';
 import type { Backend } from '../core/backend.js';
 import { createLoader, type Dataset, type ImageSet, prepareDataset } from '../data/index.js';
+import { convertImage } from '../image/convert.js';
+import type { ImageShape } from '../image/shape.js';
 import { presets } from '../nn/models/index.js';
 import { defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
+import { type Classification, classificationOf } from '../runtime/classification.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 import { type Checkpoint, copyCheckpoint } from './checkpoint.js';
@@ -12,14 +15,6 @@ import { type EvaluationResult, evaluateAll } from './evaluate.js';
 import { fillVariables } from './fill-variables.js';
 import { EvaluationSession } from './session.js';
 import { type TrainEvent, train } from './trainer.js';
-
-export interface Prediction {
-  readonly label: number;
-  /** The name of the class. */
-  readonly class: string;
-  /** 0..1 */
-  readonly probability: number;
-}
 
 export interface ModelOptions {
   /** The checkpoint's own layers, when they are not a preset. */
@@ -42,8 +37,8 @@ export class Model {
     fillVariables(this.#session.variables, checkpoint.tensors);
   }
 
-  /** The class of each image. `images` are bytes [count, H, W, C] of the network's input size (see `prepare`). */
-  predict(images: Uint8Array): Prediction[] {
+  /** The class of each image with the `top` likeliest. `images` are bytes [count, H, W, C] of the network's input size (see `prepare`). */
+  predict(images: Uint8Array, { top = 1 }: { readonly top?: number } = {}): Classification[] {
     const { height, width, channels } = this.input;
     const size = height * width * channels;
     const count = images.length / size;
@@ -52,16 +47,22 @@ export class Model {
     }
     const { batch, plan } = this.#session;
     const { classes } = this.description;
-    const found: Prediction[] = [];
+    const found: Classification[] = [];
     for (let first = 0; first < count; first += batch) {
       const here = Math.min(batch, count - first);
-      const { predictions } = this.#session.evaluate(images.subarray(first * size, (first + here) * size), [], here);
-      const probabilities = plan.tensor('probabilities');
-      for (const [i, label] of predictions.entries()) {
-        found.push({ label, class: classes[label]!, probability: probabilities[i * classes.length + label]! });
+      this.#session.evaluate(images.subarray(first * size, (first + here) * size), [], here);
+      const [logits, probabilities] = [plan.tensor('logits'), plan.tensor('probabilities')];
+      for (let i = 0; i < here; i++) {
+        const [from, to] = [i * classes.length, (i + 1) * classes.length];
+        found.push(classificationOf(logits.subarray(from, to), probabilities.subarray(from, to), { classes, top }));
       }
     }
     return found;
+  }
+
+  /** One image of any size with 1 (grey), 2 (grey, alpha), 3 or 4 (RGBA) channels, as the network takes it. */
+  prepare(image: Uint8Array | Uint8ClampedArray, shape: ImageShape): Uint8Array {
+    return convertImage(image, shape, this.input);
   }
 
   /** Accuracy and loss over a set that is prepared to the network's input. */
@@ -114,7 +115,7 @@ export async function fit(presetName: string, data: Dataset, options: FitOptions
       ...(epochs === undefined ? {} : { epochs }),
       ...(batch === undefined ? {} : { batch }),
       data: prepared.name,
-      augmentation: prepared.augmentation,
+      augmentation: preset.training.augmentation ?? prepared.augmentation,
       seed,
     },
   };

@@ -2,7 +2,9 @@
  * A run's output folder, whole and owned by one training at a time:
  *
  *     RUN/run.json         the configuration: {"format": "subbit run", "version": 1, "config": {...}}
+ *     RUN/config.json      the options of the command that began it, to repeat it with
  *     RUN/metrics.jsonl    see metrics.ts
+ *     RUN/tensorboard/     on request, see tensorboard.ts
  *     RUN/checkpoints/     see checkpoint.ts
  *     RUN/lock             see run-lock.ts
  *
@@ -16,6 +18,7 @@ import { FormatError, SubbitError, UsageError } from '../util/errors.js';
 import { checkpointFolder, isCheckpointName } from './checkpoint.js';
 import { metricsFile } from './metrics.js';
 import { RunLock } from './run-lock.js';
+import { removeEvents, tensorboardFolder } from './tensorboard.js';
 
 const FORMAT = 'subbit run';
 const VERSION = 1;
@@ -31,6 +34,8 @@ export interface RunFolderOptions {
   readonly force?: boolean;
   /** What run.json holds, as JSON; opaque here. */
   readonly config: unknown;
+  /** What config.json holds, as JSON; opaque here. @default no such file */
+  readonly options?: unknown;
 }
 
 /** A run folder that this process has locked. `close` it; the process's exit does so too. */
@@ -47,13 +52,14 @@ export class RunFolder {
    * The folder of a new run. Throws a UsageError when `out` holds a run and `force` is not given, and a SubbitError when
    * another training is using it (which `force` does not override).
    */
-  static create({ out, name, runs = 'runs', force = false, config }: RunFolderOptions): RunFolder {
+  static create({ out, name, runs = 'runs', force = false, config, options }: RunFolderOptions): RunFolder {
     const path = out ?? createNumbered(runs, name);
     if (out !== undefined) makeFolder(out);
     return RunFolder.#locked(path, (folder) => {
       if (force && isOurs(path)) removeRun(path);
       else refuseOccupied(path);
       folder.writeConfig(config);
+      if (options !== undefined) writeFileAtomic(optionsFile(path), `${JSON.stringify(options, null, 2)}\n`);
     });
   }
 
@@ -111,6 +117,10 @@ export function configFile(run: string): string {
   return join(run, 'run.json');
 }
 
+export function optionsFile(run: string): string {
+  return join(run, 'config.json');
+}
+
 /** RUNS/NAME-N for the smallest N that is free. mkdir refuses what exists, so of two processes only one gets a number. */
 function createNumbered(runs: string, name: string): string {
   makeFolder(runs);
@@ -139,7 +149,9 @@ function cannotCreate(path: string, error: unknown): SubbitError {
 
 /** Other files beside a run's are welcome; a name that this run would write is not. */
 function refuseOccupied(path: string): void {
-  const occupied = [configFile(path), metricsFile(path), checkpointFolder(path)].filter((place) => existsSync(place));
+  const occupied = [configFile(path), optionsFile(path), metricsFile(path), checkpointFolder(path)].filter((place) =>
+    existsSync(place),
+  );
   if (occupied.length === 0) return;
   if (isOurs(path)) {
     throw new UsageError(
@@ -158,7 +170,8 @@ function removeRun(path: string): void {
     for (const name of names.filter(isCheckpointName)) rmSync(join(checkpoints, name));
     if (names.every(isCheckpointName)) rmdirSync(checkpoints);
   }
-  rmSync(metricsFile(path), { force: true });
+  removeEvents(tensorboardFolder(path));
+  for (const file of [metricsFile(path), optionsFile(path)]) rmSync(file, { force: true });
 }
 
 function isOurs(path: string): boolean {

@@ -26,6 +26,8 @@ import { Diagnostics, type LayerDiagnostics } from './diagnostics.js';
 import { Teacher } from './distillation.js';
 import { evaluateAll } from './evaluate.js';
 import { fillVariables } from './fill-variables.js';
+import { Histograms, type LayerHistograms } from './histograms.js';
+import type { ObservationOptions } from './observation.js';
 import { type Renewal, TrainingSession } from './session.js';
 
 export interface TrainOptions {
@@ -45,6 +47,8 @@ export interface TrainOptions {
   readonly checkpointEvery?: number;
   /** Measures what the quantizers do every so many steps (diagnostics.ts). @default never */
   readonly diagnosticsEvery?: number;
+  /** Measures histograms of each layer's tensors (histograms.ts) every so many epochs, and in the last. @default never */
+  readonly histogramsEvery?: number;
   /** Stops after the step under way, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly onNotice?: (message: string) => void;
@@ -60,6 +64,7 @@ export type TrainEvent =
     }
   | StepEvent
   | DiagnosticsEvent
+  | HistogramsEvent
   | RenewalEvent
   | EpochEvent
   | { readonly type: 'checkpoint'; readonly checkpoint: Checkpoint; readonly isBest: boolean }
@@ -83,6 +88,15 @@ export interface DiagnosticsEvent {
   /** The step whose batch, noise and parameters (before the update) were measured. */
   readonly step: number;
   readonly layers: readonly LayerDiagnostics[];
+}
+
+/** Follows the event of the epoch's last step, which was measured like `DiagnosticsEvent`s. */
+export interface HistogramsEvent {
+  readonly type: 'histograms';
+  readonly step: number;
+  /** From 1. */
+  readonly epoch: number;
+  readonly layers: readonly LayerHistograms[];
 }
 
 /** Follows the event of a step that renewed the selection of codewords. */
@@ -151,7 +165,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     augmentation: training.augmentation,
   });
   const testLoader = await createLoader(data.test, shared);
-  const diagnostics = createDiagnostics(session, network, options);
+  const observation = { batch: training.batch, seed: training.seed, distilled: teacher !== undefined };
+  const diagnostics = createDiagnostics(session, network, observation, options);
+  const { histogramsEvery } = options;
+  const histograms =
+    histogramsEvery === undefined ? undefined : new Histograms(session.variables, network, observation);
   try {
     // A run that starts from another one takes its parameters and statistics, with a fresh optimizer.
     if (checkpoint !== undefined) fillVariables(session.variables, checkpoint.tensors);
@@ -193,15 +211,18 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const waitedBefore = loader.waitedMilliseconds;
       for await (const batch of loader.batches(epoch, firstBatch)) {
         const learningRate = learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch });
-        let layers: readonly LayerDiagnostics[] | undefined;
-        if (diagnostics && (step + 1) % options.diagnosticsEvery! === 0) {
-          const began = performance.now();
-          layers = diagnostics.measure(batch.images, batch.labels, step);
-          stepEnded += performance.now() - began;
-        }
+        const targets = teacher?.targetsOf(batch.images, batch.labels);
+        const looked = performance.now();
+        const observed = { images: batch.images, labels: batch.labels, step, targets };
+        const isDiagnosed = diagnostics !== undefined && (step + 1) % options.diagnosticsEvery! === 0;
+        const diagnosed = isDiagnosed ? diagnostics.measure(observed) : undefined;
+        const isMeasured =
+          (step + 1) % stepsPerEpoch === 0 &&
+          ((epoch + 1) % (histogramsEvery ?? 1) === 0 || epoch + 1 === training.epochs);
+        const measured = isMeasured ? histograms?.measure(observed) : undefined;
+        stepEnded += performance.now() - looked;
         const renewal = renewalOf(training, step, totalSteps);
         const before = renewal && session.codewords();
-        const targets = teacher?.targetsOf(batch.images, batch.labels);
         const loss = session.step(batch.images, batch.labels, { step, learningRate, renewal, targets });
         if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
         step++;
@@ -210,7 +231,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         const imagesPerSecond = (1000 * training.batch) / (now - stepEnded);
         stepEnded = now;
         yield { type: 'step', step, epoch: epoch + 1, loss, learningRate, imagesPerSecond };
-        if (layers) yield { type: 'diagnostics', step, layers };
+        if (diagnosed) yield { type: 'diagnostics', step, layers: diagnosed };
+        if (measured) yield { type: 'histograms', step, epoch: epoch + 1, layers: measured };
         if (before) {
           const changes = changesOf(before, session.codewords());
           history = { ...history, changedCodewords: withChanges(history.changedCodewords, changes) };
@@ -270,6 +292,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   } finally {
     await Promise.all([loader.close(), testLoader.close()]);
     diagnostics?.dispose();
+    histograms?.dispose();
     teacher?.dispose();
     session.dispose();
   }
@@ -299,10 +322,11 @@ function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: numbe
 function createDiagnostics(
   session: TrainingSession,
   network: NetworkDefinition,
-  { description, diagnosticsEvery, onNotice }: TrainOptions,
+  observation: ObservationOptions,
+  { diagnosticsEvery, onNotice }: TrainOptions,
 ): Diagnostics | undefined {
   if (diagnosticsEvery === undefined) return undefined;
-  const diagnostics = new Diagnostics(session.variables, network, description.training);
+  const diagnostics = new Diagnostics(session.variables, network, observation);
   if (!diagnostics.isEmpty) return diagnostics;
   onNotice?.('there are no diagnostics of a network without quantized layers');
   diagnostics.dispose();

@@ -6,11 +6,10 @@
  * A session gets all optimizations, as many threads as subbit gets, and inputs that exist before the clock starts. What is
  * timed is `session.run`, the call that a user makes.
  */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { OnnxArray, OnnxElementType } from '../../formats/onnx-writer.js';
+import type { OnnxArray, OnnxElementType } from '../../formats/onnx-model.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
+import { findPackage } from '../packages.js';
 
 export const ortPackages = { ort: 'onnxruntime-node', 'ort-web': 'onnxruntime-web' } as const;
 
@@ -122,16 +121,4 @@ export class Ort {
       dispose: () => session.release(),
     };
   }
-}
-
-/** The file that `require(name)` would load. */
-function findPackage(name: string, folder: string | undefined): string | undefined {
-  const places = folder === undefined ? [pathToFileURL(join(process.cwd(), 'x')).href, import.meta.url] : [];
-  if (folder !== undefined) places.push(pathToFileURL(join(folder, 'x')).href);
-  for (const place of places) {
-    try {
-      return createRequire(place).resolve(name);
-    } catch {}
-  }
-  return undefined;
 }

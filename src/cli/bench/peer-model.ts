@@ -11,7 +11,8 @@
  * types are slower (64@56, one thread, onnxruntime-node 1.30 on Zen 5): u8 x s8 450 GMAC/s, u8 x u8 167, s8 x s8 18. Weights
  * are uniform with He's variance, so values neither vanish nor explode.
  */
-import { encodeOnnx, type OnnxAttribute, type OnnxNode, type OnnxTensor } from '../../formats/onnx-writer.js';
+import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../../formats/onnx-model.js';
+import { encodeOnnx } from '../../formats/onnx-writer.js';
 import { SubbitError } from '../../util/errors.js';
 import { Philox } from '../../util/philox.js';
 import type { OrtInput } from './ort.js';

@@ -2,20 +2,26 @@
  * Batches for `bench train` from the loader that training uses, worker thread and augmentation included, over random images in
  * memory; and the time that a step waits for its batch.
  */
-import type { Augmentation } from '../../data/dataset.js';
 import { newImageSet } from '../../data/dataset.js';
 import { type Batch, createLoader, type Loader } from '../../data/loader.js';
+import type { Augmentation } from '../../image/augmentation.js';
 import type { ImageShape } from '../../image/shape.js';
 import { runPendingEvents } from '../../util/event-loop.js';
 import { Philox } from '../../util/philox.js';
 import { median } from './timing.js';
 
-/** The most that any data set asks for, CIFAR-10's. */
-const augmentation: Augmentation = { cropPadding: 4, flip: true };
+/** Of presets that say nothing: CIFAR-10's. */
+const usualAugmentation: Augmentation = { cropPadding: 4, flip: true };
 const batchesAhead = 3;
 /** As many batches as fit in so many bytes make the data set, but some at least. */
 const setBytes = 2 ** 24;
 const fewestBatches = 4;
+
+interface BenchInputOptions {
+  readonly batch: number;
+  readonly classes: number;
+  readonly augmentation?: Augmentation | undefined;
+}
 
 export class BenchInput {
   readonly #loader: Loader;
@@ -26,7 +32,10 @@ export class BenchInput {
     this.#batches = epochsOf(loader);
   }
 
-  static async open(shape: ImageShape, { batch, classes }: { batch: number; classes: number }): Promise<BenchInput> {
+  static async open(
+    shape: ImageShape,
+    { batch, classes, augmentation = usualAugmentation }: BenchInputOptions,
+  ): Promise<BenchInput> {
     const batchBytes = batch * shape.height * shape.width * shape.channels;
     const set = newImageSet(batch * Math.max(fewestBatches, Math.floor(setBytes / batchBytes)), shape);
     const random = new Philox(1, 'bench');

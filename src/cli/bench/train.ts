@@ -68,7 +68,9 @@ async function benchTrain(presetName: string | undefined, options: BenchTrainOpt
   const classes = Array.from({ length: 10 }, (_, i) => String(i));
   const choices = { ...networkChoices(options), ...selectionChoices(options) };
   const renewals = renewalChoices(options);
-  const input = await BenchInput.open(preset.input, { batch, classes: classes.length });
+  const input = await BenchInput.open(preset.input, {
+    ...{ batch, classes: classes.length, augmentation: preset.training.augmentation },
+  });
   const residentBefore = process.memoryUsage().rss;
   const network = await openNetwork({ ...choice, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
   const backend = await openBackend({ ...options, onNotice: output.note });

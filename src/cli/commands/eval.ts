@@ -1,6 +1,6 @@
 /** subbit eval RUN|MODEL: accuracy and loss of a trained or a deployed network. */
 import { openBackend } from '../../backends/index.js';
-import { type ImageSet, type ImageShape, openData, prepareDataset } from '../../data/index.js';
+import type { ImageSet, ImageShape } from '../../data/index.js';
 import { openNetwork } from '../../nn/network.js';
 import { openModel } from '../../runtime/open-model.js';
 import type { EvaluationResult } from '../../train/evaluate.js';
@@ -9,12 +9,12 @@ import { UsageError } from '../../util/errors.js';
 import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer } from '../command.js';
 import { evaluateModel } from '../evaluate-model.js';
+import { addDataOptions, type DataOptions, loadData } from '../load-data.js';
 import { isModelFile, readModel } from '../models.js';
 import { createOutput, createProgress, type Output } from '../output.js';
-import { descriptionOf, openCheckpoint } from '../runs.js';
+import { descriptionOf, openCheckpoint, requireSameClasses } from '../runs.js';
 
-interface EvalOptions extends BackendOptions {
-  readonly data?: string;
+interface EvalOptions extends DataOptions, BackendOptions {
   readonly split: string;
   readonly checkpoint: string;
   readonly batch: number;
@@ -38,11 +38,11 @@ export const evalCommand: CliCommand = {
       .command('eval')
       .description('accuracy and loss of a trained or deployed network on a data set')
       .argument('<run|model>', 'folder of a run, or a .subbit file')
-      .option('--data <name|dir>', 'data set; the one that it was trained on by default')
       .option('--split <split>', 'test or train', 'test')
       .option('--checkpoint <which>', 'of a run: last, best or a file', 'last')
       .option('--batch <n>', 'images at a time', integer('--batch', 1), 128)
       .option('--json', 'print one JSON object');
+    addDataOptions(parser, 'data set; the one that it was trained on by default');
     addBackendOptions(parser).action(evaluate);
   },
 };
@@ -51,8 +51,8 @@ async function evaluate(path: string, options: EvalOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const subject = isModelFile(path) ? await openDeployed(path, options, output) : await openRun(path, options, output);
   const name = options.data ?? subject.data;
-  if (name === undefined) throw new UsageError(`'${path}' does not say what it was trained on; give --data NAME|DIR`);
-  const data = prepareDataset(await openData(name), subject.input);
+  if (name === undefined) throw new UsageError(`'${path}' does not say what it was trained on; give --data NAME|PATH`);
+  const data = await loadData(name, subject.input, output, options);
   requireSameClasses(data.classes, subject.classes);
   const set = lookUp({ test: data.test, train: data.train }, options.split, 'split');
   const progress = createProgress();
@@ -99,12 +99,4 @@ async function openDeployed(path: string, options: EvalOptions, output: Output):
     evaluate: (set, onImages) => evaluateModel(model, set, onImages),
     dispose: () => model.dispose(),
   };
-}
-
-function requireSameClasses(data: readonly string[], network: readonly string[]): void {
-  if (data.length !== network.length) {
-    throw new UsageError(
-      `the data has ${data.length} classes and the network ${network.length}; give the data set it was trained on`,
-    );
-  }
 }

@@ -10,12 +10,14 @@ import {
   predictBytes,
 } from '../../formats/subbit.js';
 import { openNetwork } from '../../nn/network.js';
-import { withVerification } from '../../runtime/verification.js';
+import { onnxDialects, onnxOfCheckpoint, opsets } from '../../onnx/index.js';
+import { verificationCount, withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { lookUp } from '../../util/nearest.js';
-import type { CliCommand } from '../command.js';
+import { type CliCommand, integer } from '../command.js';
 import { createOutput, formatBytes } from '../output.js';
+import { formatRounding } from '../roundings.js';
 import { descriptionOf, openCheckpoint } from '../runs.js';
 
 interface ExportOptions {
@@ -23,32 +25,52 @@ interface ExportOptions {
   readonly out: string;
   readonly checkpoint: string;
   readonly filters: string;
+  readonly opset: number;
   readonly json?: boolean;
 }
 
 interface ExportedFile {
   readonly bytes: Uint8Array;
   /** From the table of layers, without serialising. */
-  readonly predictedBytes: number;
+  readonly predictedBytes?: number;
   /** What is not exactly as it was trained. */
   readonly roundings: readonly Rounding[];
+  /** What to do with the file. */
+  readonly next: (file: string) => string;
+}
+
+interface Format {
+  readonly description: string;
+  write(checkpoint: Checkpoint, options: ExportOptions): Promise<ExportedFile>;
 }
 
 /** The list of formats: a new one is a line here. */
-const formats = {
-  subbit: exportSubbit,
-} as const satisfies Record<string, (checkpoint: Checkpoint, filters: FilterForm) => Promise<ExportedFile>>;
+export const formats: Readonly<Record<string, Format>> = {
+  subbit: { description: 'packed, integer from the first bytes to the last', write: exportSubbit },
+  onnx: onnxFormat('onnx'),
+  qonnx: onnxFormat('qonnx'),
+};
 
 export const exportCommand: CliCommand = {
   register(program) {
     program
       .command('export')
-      .description('write a trained network as a file: subbit = packed, integer from the first bytes to the last')
+      .description(
+        `write a trained network as a file: ${Object.entries(formats)
+          .map(([name, { description }]) => `${name} = ${description}`)
+          .join('; ')}`,
+      )
       .argument('<run>', 'folder of a run')
       .requiredOption('--format <format>', Object.keys(formats).join(', '))
       .requiredOption('--out <file>', 'the file to write')
       .option('--checkpoint <which>', 'last, best or a file', 'last')
       .option('--filters <form>', `how binary 3x3 filters may be stored: ${filterForms.join(', ')}`, filterForms[0])
+      .option(
+        '--opset <n>',
+        `of ONNX: ${opsets.join(', ')}; the newest have smaller types`,
+        integer('--opset', 1),
+        opsets[0],
+      )
       .option('--json', 'print one JSON object')
       .action(exportRun);
   },
@@ -56,41 +78,45 @@ export const exportCommand: CliCommand = {
 
 async function exportRun(run: string, options: ExportOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
-  const write = lookUp(formats, options.format, 'format');
-  const filters = lookUp(
-    Object.fromEntries(filterForms.map((form) => [form, form])),
-    options.filters,
-    'form of filters',
-  );
-  const { bytes, predictedBytes, roundings } = await write(
-    openCheckpoint(run, options.checkpoint, output.note),
-    filters,
-  );
+  const format = lookUp(formats, options.format, 'format');
+  const checkpoint = openCheckpoint(run, options.checkpoint, output.note);
+  const { bytes, predictedBytes = bytes.length, roundings, next } = await format.write(checkpoint, options);
   writeFileAtomic(options.out, bytes);
   const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes, roundings };
   output.result(result, () =>
-    [
-      ...roundings.map(formatRounding),
-      `${options.out}: ${formatBytes(bytes.length)}; check it with: subbit verify ${options.out}`,
-    ].join('\n'),
+    [...roundings.map(formatRounding), `${options.out}: ${formatBytes(bytes.length)}; ${next(options.out)}`].join('\n'),
   );
 }
 
-function formatRounding({ layer, what, relativeError }: Rounding): string {
-  const error = relativeError === undefined ? '' : ` (relative error ${relativeError.toExponential(1)})`;
-  return `${layer}: rounded ${what}${error}`;
-}
-
-/** Above this many multiply-accumulates one verification image must do: the reference is slow. */
-const manyMacs = 5e8;
-
-async function exportSubbit(checkpoint: Checkpoint, filters: FilterForm): Promise<ExportedFile> {
+async function exportSubbit(checkpoint: Checkpoint, options: ExportOptions): Promise<ExportedFile> {
+  const forms = Object.fromEntries(filterForms.map((form): [string, FilterForm] => [form, form]));
+  const filters = lookUp(forms, options.filters, 'form of filters');
   const description = descriptionOf(checkpoint);
   const definition = await openNetwork(description.network);
   const { network, roundings } = deployCheckpoint(checkpoint, { network: definition });
-  const count = checked(network).macs > manyMacs ? 1 : 4;
+  const count = verificationCount(checked(network).macs);
   const { data } = description.training;
   const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
   const verified = withVerification(named, createReference(), { count });
-  return { bytes: encodeSubbit(verified, filters), predictedBytes: predictBytes(verified, filters), roundings };
+  return {
+    bytes: encodeSubbit(verified, filters),
+    predictedBytes: predictBytes(verified, filters),
+    roundings,
+    next: (file) => `check it with: subbit verify ${file}`,
+  };
+}
+
+function onnxFormat(dialect: keyof typeof onnxDialects): Format {
+  return {
+    description: onnxDialects[dialect](opsets[0]!).description,
+    async write(checkpoint, { opset }) {
+      lookUp(Object.fromEntries(opsets.map((each) => [each, each])), String(opset), 'opset');
+      const bytes = onnxOfCheckpoint(checkpoint, {
+        dialect,
+        opset,
+        network: await openNetwork(descriptionOf(checkpoint).network),
+      });
+      return { bytes, roundings: [], next: () => 'its input is bytes [N, H, W, C], its output logits' };
+    },
+  };
 }

@@ -1,12 +1,18 @@
-/** subbit predict MODEL IMAGE...: the classes of pictures. */
-import type { Classification } from '../../runtime/model.js';
+/** subbit predict RUN|MODEL IMAGE...: the classes of pictures. */
+import { openBackend } from '../../backends/index.js';
+import { openPictureReader, type Picture } from '../../data/picture-reader.js';
+import type { Classification } from '../../runtime/classification.js';
 import { openModel } from '../../runtime/open-model.js';
+import { Model } from '../../train/model.js';
+import { FormatError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, integer } from '../command.js';
-import { openPictureReader } from '../images.js';
-import { readModel } from '../models.js';
-import { createOutput } from '../output.js';
+import { isModelFile, readModel } from '../models.js';
+import { createOutput, createProgress, type Output } from '../output.js';
+import { pictureFiles } from '../picture-files.js';
+import { openCheckpoint } from '../runs.js';
 
 interface PredictOptions extends BackendOptions {
+  readonly checkpoint: string;
   readonly top: number;
   readonly json?: boolean;
 }
@@ -16,33 +22,99 @@ export const predictCommand: CliCommand = {
     const parser = program
       .command('predict')
       .description('the classes of pictures (needs the optional package sharp)')
-      .argument('<model>', 'a .subbit file')
-      .argument('<image...>', 'pictures of any size: PNG, JPEG, WebP, ...; transparency is seen on white')
+      .argument('<run|model>', 'folder of a run, or a .subbit file')
+      .argument(
+        '<image...>',
+        'pictures of any size (PNG, JPEG, WebP, ...) or folders of them; transparency is seen on white',
+      )
       .option('--top <n>', 'how many classes to show', integer('--top', 1), 5)
+      .option('--checkpoint <which>', 'of a run: last, best or a file', 'last')
       .option('--json', 'print one JSON object');
     addBackendOptions(parser).action(predict);
   },
 };
 
-async function predict(path: string, files: readonly string[], options: PredictOptions): Promise<void> {
+/** A run or a model, ready to tell classes. */
+interface Classifier {
+  readonly prepare: (picture: Picture) => Uint8Array;
+  /** Of whole batches: images one after another, as `prepare` gives them. */
+  readonly classify: (images: Uint8Array) => Classification[];
+  dispose(): void;
+}
+
+/** Pictures that are decoded before the network looks at them. */
+const batch = 16;
+
+/** Damaged pictures are reported one by one while the others are told; at the end they make the command fail. */
+async function predict(path: string, images: readonly string[], options: PredictOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
-  const decoded = readModel(path);
-  const read = await openPictureReader();
-  const model = await openModel(decoded, { ...options, onNotice: output.note });
+  const files = pictureFiles(images);
+  const open = isModelFile(path) ? openDeployed : openRun;
+  const classifier = await open(path, options, output);
   const predictions: (Classification & { readonly file: string })[] = [];
+  const failed: { readonly file: string; readonly why: string }[] = [];
+  const progress = createProgress();
   try {
-    for (const file of files) {
-      const picture = await read(file);
-      const [found] = model.classify(model.prepare(picture.data, picture), { top: options.top });
-      predictions.push({ file, ...found! });
+    const read = await openPictureReader();
+    progress.start('predicting', files.length);
+    for (let first = 0; first < files.length; first += batch) {
+      const prepared: { readonly file: string; readonly bytes: Uint8Array }[] = [];
+      for (const file of files.slice(first, first + batch)) {
+        try {
+          prepared.push({ file, bytes: classifier.prepare(await read(file)) });
+        } catch (error) {
+          if (!(error instanceof FormatError)) throw error;
+          failed.push({ file, why: error.message });
+        }
+      }
+      const found = classifier.classify(joined(prepared.map(({ bytes }) => bytes)));
+      for (const [i, { file }] of prepared.entries()) predictions.push({ file, ...found[i]! });
+      progress.update(Math.min(first + batch, files.length), 'pictures');
     }
   } finally {
-    model.dispose();
+    progress.stop();
+    classifier.dispose();
   }
-  const percent = (probability: number): string => `${(100 * probability).toFixed(1)} %`;
-  output.result({ predictions }, () =>
-    predictions
-      .map(({ file, top }) => `${file}: ${top.map((each) => `${each.class} ${percent(each.probability)}`).join(', ')}`)
-      .join('\n'),
+  for (const { why } of failed) output.note(`subbit: ${why}`);
+  if (failed.length > 0) process.exitCode = 1;
+  output.result({ predictions, ...(failed.length > 0 && { failed }) }, () =>
+    predictions.map(formatPrediction).join('\n'),
   );
+}
+
+function formatPrediction({ file, top }: Classification & { readonly file: string }): string {
+  return `${file}: ${top.map((each) => `${each.class} ${(100 * each.probability).toFixed(1)} %`).join(', ')}`;
+}
+
+async function openRun(path: string, { checkpoint, top, ...options }: PredictOptions, output: Output) {
+  const saved = openCheckpoint(path, checkpoint, output.note);
+  const backend = await openBackend({ ...options, onNotice: output.note });
+  const model = new Model(backend, saved, { batch });
+  return {
+    prepare: (picture: Picture) => model.prepare(picture.data, picture),
+    classify: (images: Uint8Array) => model.predict(images, { top }),
+    dispose() {
+      model.dispose();
+      backend.dispose();
+    },
+  } satisfies Classifier;
+}
+
+async function openDeployed(path: string, { top, ...options }: PredictOptions, output: Output) {
+  const model = await openModel(readModel(path), { ...options, onNotice: output.note });
+  return {
+    prepare: (picture: Picture) => model.prepare(picture.data, picture),
+    classify: (images: Uint8Array) => model.classify(images, { top }),
+    dispose: () => model.dispose(),
+  } satisfies Classifier;
+}
+
+function joined(images: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(images.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const image of images) {
+    all.set(image, at);
+    at += image.length;
+  }
+  return all;
 }

@@ -9,13 +9,15 @@ import { RunFolder, readRunConfig } from '../../train/run-folder.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
+import { addConfigOption } from '../config-file.js';
+import { loadData } from '../load-data.js';
 import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
 import { openCheckpoint } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
-import { loadData, runTraining, startTraining } from '../training-run.js';
+import { runTraining, startTraining } from '../training-run.js';
 
 interface TrainCommandOptions
   extends ModelOption,
@@ -38,7 +40,9 @@ export const trainCommand: CliCommand = {
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
     addModelOption(parser);
     addTrainingOptions(parser, { defaults: "the preset's" });
-    addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser)))).action(trainOrResume);
+    addConfigOption(addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser))))).action(
+      trainOrResume,
+    );
   },
 };
 
@@ -50,7 +54,10 @@ const resumeOptions: ReadonlySet<string> = new Set([
   'threads',
   'checkpointEvery',
   'diagnostics',
+  'histograms',
+  'tensorboard',
   'json',
+  'strict',
 ]);
 
 async function trainOrResume(preset: string | undefined, options: TrainCommandOptions, parser: Parser): Promise<void> {
@@ -62,7 +69,7 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     const given = Object.keys(options).filter((name) => parser.getOptionValueSource(name) === 'cli');
     const refused = given.find((name) => !resumeOptions.has(name));
     if (preset !== undefined || refused !== undefined) {
-      const what = preset ?? flagOf(refused!);
+      const what = refused === undefined ? preset : flagOf(refused);
       throw new UsageError(
         `a resumed run keeps its own settings; leave out ${what}, or start a new run with --init ${path}`,
       );
@@ -72,15 +79,20 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
   const chosen = await choosePreset(preset, options);
   if (chosen === undefined)
     throw new UsageError(`train needs a preset (${Object.keys(presets).join(', ')}) or --model FILE`);
-  return startRun(chosen, options, output);
+  return startRun(chosen, options, parser, output);
 }
 
-async function startRun({ preset, choice }: Chosen, options: TrainCommandOptions, output: Output): Promise<void> {
-  const source = options.data ?? (preset.name === 'digits' ? 'digits' : undefined);
+async function startRun(
+  { preset, choice }: Chosen,
+  options: TrainCommandOptions,
+  parser: Parser,
+  output: Output,
+): Promise<void> {
+  const source = options.data ?? preset.data;
   if (source === undefined)
-    throw new UsageError(`${preset.name} needs --data NAME or --data FOLDER (see: subbit data list)`);
+    throw new UsageError(`${preset.name} needs --data NAME or --data PATH (see: subbit data list)`);
   const choices = { ...networkChoices(options), ...selectionChoices(options) };
-  const data = await loadData(source, preset.input, output);
+  const data = await loadData(source, preset.input, output, options);
   const { classes, zeroPoints, step } = data;
   const renewals = renewalChoices(options);
   const defaults = { ...preset.training, ...(renewals && { renewals }) };
@@ -91,6 +103,7 @@ async function startRun({ preset, choice }: Chosen, options: TrainCommandOptions
     },
     data,
     options,
+    parser,
     output,
     ...(options.init === undefined ? {} : { parent: openCheckpoint(options.init, 'last', output.note) }),
   });
@@ -105,7 +118,7 @@ async function resumeRun(path: string, options: TrainCommandOptions, output: Out
   if (found === undefined)
     throw new SubbitError(`'${path}' has no checkpoint that can be read; start again with --force`);
   const { checkpoint } = found;
-  const data = await loadData(description.training.data, network.input, output);
+  const data = await loadData(description.training.data, network.input, output, options);
   const backend = await openBackend({ ...options, onNotice: output.note });
   const run = RunFolder.resume(path);
   output.note(`going on with ${path} at step ${checkpoint.step}`);

@@ -2,32 +2,30 @@
 import { availableParallelism } from 'node:os';
 import type { BackendName } from '../../backends/open.js';
 import type { Backend } from '../../core/backend.js';
-import { openData, prepareDataset } from '../../data/index.js';
 import { type DecodedNetwork, verificationImages } from '../../formats/subbit.js';
 import { runtimeBackends } from '../../runtime/backends.js';
 import { DeployedModel, type Difference, firstDifferenceOf } from '../../runtime/model.js';
 import { tunedChooser } from '../../runtime/tuning.js';
 import { UsageError } from '../../util/errors.js';
 import { type CliCommand, integer } from '../command.js';
+import { addDataOptions, type DataOptions, loadData } from '../load-data.js';
 import { readModel } from '../models.js';
-import { createOutput } from '../output.js';
+import { createOutput, type Output } from '../output.js';
 
-interface VerifyOptions {
-  readonly data?: string;
+interface VerifyOptions extends DataOptions {
   readonly images: number;
   readonly json?: boolean;
 }
 
 export const verifyCommand: CliCommand = {
   register(program) {
-    program
+    const parser = program
       .command('verify')
       .description('whether every backend, instruction set and number of threads here gives the same integers')
       .argument('<model>', 'a .subbit file')
-      .option('--data <name|dir>', 'also on test images of this data set')
       .option('--images <n>', 'how many of them', integer('--images', 1), 256)
-      .option('--json', 'print one JSON object')
-      .action(verify);
+      .option('--json', 'print one JSON object');
+    addDataOptions(parser, 'also on test images of this data set').action(verify);
   },
 };
 
@@ -50,10 +48,10 @@ const batch = 8;
 async function verify(path: string, options: VerifyOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const decoded = readModel(path);
-  const images = options.data === undefined ? undefined : await testImages(decoded, options.data, options.images);
+  const images = options.data === undefined ? undefined : await testImages(decoded, options.data, options, output);
   const stored = storedVectors(decoded);
   if (stored === undefined && images === undefined)
-    throw new UsageError(`'${path}' holds no verification vectors; give --data NAME|DIR`);
+    throw new UsageError(`'${path}' holds no verification vectors; give --data NAME|PATH`);
 
   // The reference is the specification: it must give the file's own integers, and its integers for the data are the expected ones.
   const reference = await runtimeBackends.reference.create();
@@ -66,7 +64,11 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   const skipped: { name: string; why: string }[] = [];
   for (const name of ['native', 'wasm'] as const) {
     const isas = await runtimeBackends[name].isas();
-    if (isas.length === 0) skipped.push({ name, why: 'it is not built; run: npm run build' });
+    if (isas.length === 0)
+      skipped.push({
+        name,
+        why: `it is not built; run: ${name === 'native' ? 'npx subbit build-native' : 'npm run build'}`,
+      });
     for (const isa of isas) verdicts.push(...(await verdictsOf(name, isa, decoded, vectors, output.note)));
   }
   const identical = verdicts.every((verdict) => verdict.identical);
@@ -125,10 +127,15 @@ function storedVectors({ network }: DecodedNetwork): Vectors | undefined {
   return { images: verificationImages(input, seed, count), expected };
 }
 
-async function testImages({ network }: DecodedNetwork, data: string, count: number): Promise<Uint8Array> {
-  const { test } = prepareDataset(await openData(data), network.input);
+async function testImages(
+  { network }: DecodedNetwork,
+  data: string,
+  options: VerifyOptions,
+  output: Output,
+): Promise<Uint8Array> {
+  const { test } = await loadData(data, network.input, output, options);
   const imageBytes = test.images.length / test.count;
-  return test.images.subarray(0, Math.min(count, test.count) * imageBytes);
+  return test.images.subarray(0, Math.min(options.images, test.count) * imageBytes);
 }
 
 function describeVerdict({ name, isa, threads, identical, firstDifference }: Verdict): string {

@@ -1,7 +1,7 @@
 /** Activations, and the quantizer of activations with them. */
 import { type ActivationKind, activate } from '../../ops/activation/activation.js';
 import { UsageError } from '../../util/errors.js';
-import type { Quantizer } from '../quantizers/index.js';
+import { requireBits } from '../quantizers/quantizer.js';
 import type { Layer, Scope } from '../scope.js';
 
 /**
@@ -12,8 +12,8 @@ import type { Layer, Scope } from '../scope.js';
  *
  * Throws a UsageError when the layer's activation bits are not those that the quantizer has.
  *
- * Several layers may multiply the same levels. Then `next` lists them all, and a UsageError says so if their activation bits
- * differ.
+ * Several layers may multiply the same levels. Then `next` lists them all, and a UsageError says so if their activation bits or
+ * quantizers differ.
  */
 export function activation(
   next: string | readonly [string, ...string[]],
@@ -22,9 +22,9 @@ export function activation(
   const [first, ...others] = typeof next === 'string' ? [next] : next;
   return (scope, x) => {
     const bits = scope.bitsOf(first).activation;
-    for (const other of others) requireSameBits(scope, first, other);
-    const quantizer = scope.activationQuantizer;
-    if (bits < 32) requireBits(quantizer, first, bits);
+    for (const other of others) requireSameInput(scope, first, other);
+    const quantizer = scope.quantizerOf('activation', first);
+    if (bits < 32) requireBits('activation', quantizer, bits, { layer: first });
     if (bits < 32 && quantizer.isBounding) return quantizer.quantize(scope, `${first}/input`, x, bits);
     const isBounded = bits < 32 || (scope.bits.activation < 32 && (options.bounded ?? true));
     const kind: ActivationKind = isBounded ? scope.boundedActivation : 'relu';
@@ -33,19 +33,16 @@ export function activation(
   };
 }
 
-function requireBits({ name, bits: own }: Quantizer, layer: string, bits: number): void {
-  if (own === undefined || own === bits) return;
-  throw new UsageError(
-    `${layer}: the activation quantizer ${name} has ${own} bit, so the layer's activation bits cannot be ${bits}; use W-${own}-G or dorefa`,
-  );
-}
-
-function requireSameBits(scope: Scope, first: string, other: string): void {
-  const [own, others] = [first, other].map((layer) => scope.bitsOf(layer).activation);
-  if (own === others) return;
-  throw new UsageError(
-    `the layers ${first} and ${other} share their input, so their activation bits must be the same, not ${own} and ${others}`,
-  );
+function requireSameInput(scope: Scope, first: string, other: string): void {
+  const requireSame = (what: string, of: (layer: string) => number | string): void => {
+    const [own, others] = [of(first), of(other)];
+    if (own === others) return;
+    throw new UsageError(
+      `the layers ${first} and ${other} share their input, so their activation ${what} must be the same, not ${own} and ${others}`,
+    );
+  };
+  requireSame('bits', (layer) => scope.bitsOf(layer).activation);
+  requireSame('quantizers', (layer) => scope.quantizerOf('activation', layer).name);
 }
 
 export function relu(name: string): Layer {

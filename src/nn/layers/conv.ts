@@ -4,6 +4,7 @@ import { conv2d } from '../../ops/conv2d/conv2d.js';
 import { spanOf } from '../../ops/conv2d/geometry.js';
 import { addBias, reshape } from '../../ops/elementwise/elementwise.js';
 import { SubbitError } from '../../util/errors.js';
+import { requireBits } from '../quantizers/quantizer.js';
 import { heNormal, type Layer, type Scope, zeros } from '../scope.js';
 import { type Padding, slide } from './window.js';
 
@@ -60,7 +61,10 @@ export function conv(name: string, options: ConvOptions): Layer {
 }
 
 function quantizeWeights(scope: Scope, name: string, filter: Value, bits: number): Value {
-  return bits < 32 ? scope.weightQuantizer.quantize(scope, `${name}/weights`, filter, bits) : filter;
+  if (bits === 32) return filter;
+  const quantizer = scope.quantizerOf('weight', name);
+  requireBits('weight', quantizer, bits, { layer: name });
+  return quantizer.quantize(scope, `${name}/weights`, filter, bits);
 }
 
 /** A fully connected layer: a 1x1 convolution on a 1x1 image. x is [N, 1, 1, C]; flatten or pool first. */

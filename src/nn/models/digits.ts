@@ -6,6 +6,7 @@ export const digits: Preset = {
   name: 'digits',
   description: 'three 3x3 convolutions and a dense layer for 8x8 grey images',
   input: { height: 8, width: 8, channels: 1 },
+  data: 'digits',
   first: 'conv0',
   last: 'fc',
   sizes: [{ classes: 10, layers: 4, shortcuts: 0, parameters: 58_442, macs: 1_790_464 }],

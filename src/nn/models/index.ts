@@ -1,7 +1,7 @@
 /** The list of presets. */
 import { alexnetDorefa } from './alexnet-dorefa.js';
 import { digits } from './digits.js';
-import { dorefaSvhn } from './dorefa-svhn.js';
+import { dorefaSvhn, dorefaSvhnPaper } from './dorefa-svhn.js';
 import { lenet } from './lenet.js';
 import type { Preset } from './preset.js';
 import { resnet18, resnet18Cifar, resnet34 } from './resnet.js';
@@ -14,6 +14,7 @@ export const presets: Readonly<Record<string, Preset>> = {
   [alexnetDorefa.name]: alexnetDorefa,
   [digits.name]: digits,
   [dorefaSvhn.name]: dorefaSvhn,
+  [dorefaSvhnPaper.name]: dorefaSvhnPaper,
   [lenet.name]: lenet,
   [resnet18.name]: resnet18,
   [resnet18Cifar.name]: resnet18Cifar,

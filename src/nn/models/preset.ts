@@ -1,5 +1,6 @@
 /** What a preset is: a network, and how it is usually trained. A new one is a file here and a line in `index.ts`. */
 
+import type { Augmentation } from '../../image/augmentation.js';
 import type { OptimizerOptions } from '../../optim/optimizers.js';
 import type { ScheduleOptions } from '../../optim/schedules.js';
 import type { Layer } from '../scope.js';
@@ -17,6 +18,8 @@ export interface Preset {
   build(options: { readonly classes: number; readonly width?: string }): Layer;
   /** What the network has for some number of classes, one for each width; a test holds them. */
   readonly sizes?: readonly NetworkSize[];
+  /** The data set that it is for, as `openData` takes it. @default the user says */
+  readonly data?: string;
   readonly training: TrainingDefaults;
 }
 
@@ -42,6 +45,8 @@ export interface TrainingDefaults {
   readonly weightDecay: number;
   /** By what a layer's name begins with, in place of `weightDecay`; the longest that fits counts. */
   readonly decayOf?: Readonly<Record<string, number>>;
+  /** @default the data set's */
+  readonly augmentation?: Augmentation;
 }
 
 /** For networks that do not say how they are trained. */

@@ -38,7 +38,11 @@ export const codebookWeights: Quantizer = {
       selection.scale === 'layer'
         ? graph.apply(meanAbs, `${name}/scale`, [filter], {})
         : graph.apply(meanAbsPerChannel, `${name}/scale`, [filter], {});
-    return graph.apply(groupFilters, `${name}/grouped`, [filter, ids], training ? { pull: selection.pull } : {}, scale);
+    const attributes = {
+      ...(training && { pull: selection.pull }),
+      ...(selection.scale === 'channel' && { scaleAxis: 'last' as const }),
+    };
+    return graph.apply(groupFilters, `${name}/grouped`, [filter, ids], attributes, scale);
   },
 };
 

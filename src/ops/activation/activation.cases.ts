@@ -1,4 +1,13 @@
-import { normal, type OpCase, opCase, realInput, severalPieces, startingWith } from '../../core/op-case.js';
+import {
+  normal,
+  type OpCase,
+  opCase,
+  type Parity,
+  realInput,
+  severalPieces,
+  startingWith,
+  ulp,
+} from '../../core/op-case.js';
 import { type ActivationKind, activate, activateGradient, activationKinds } from './activation.js';
 
 /** The kinks of all kinds, zeros of both signs, the numbers next to them, infinities, and what is no number. */
@@ -20,12 +29,22 @@ const kinks = [
   -Infinity,
   Number.NaN,
 ];
+/** One unit in the last place for another tanh, in double before it is rounded. */
+const swishParity: Parity = { y: ({ results }) => Float64Array.from(results.y!, () => ulp) };
+const slopeParity: Parity = {
+  dx: ({ inputs: [, dy], results }) =>
+    Float64Array.from(results.dx!, (dx, i) => 2 * ulp * (Math.abs(dx) + 2 ** -20 * Math.abs(dy![i]!))),
+};
+
 const shapes = [[1], [15], [3, 5, 7, 17], [severalPieces]];
 
 export const activationCases: readonly OpCase[] = (Object.keys(activationKinds) as ActivationKind[]).flatMap((kind) =>
   shapes.flatMap((shape) => {
     const x = realInput(shape, startingWith(kinks, normal()));
     const name = `${kind} [${shape}]`;
-    return [opCase(activate, name, [x], { kind }), opCase(activateGradient, name, [x, realInput(shape)], { kind })];
+    return [
+      opCase(activate, name, [x], { kind }, kind === 'swish-sign' ? swishParity : 'exact'),
+      opCase(activateGradient, name, [x, realInput(shape)], { kind }, kind === 'swish-sign' ? slopeParity : 'exact'),
+    ];
   }),
 );

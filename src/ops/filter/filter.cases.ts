@@ -15,7 +15,13 @@ const shapes = [
 export const filterCases: readonly OpCase[] = shapes.flatMap((shape) =>
   [1, 3, 255].flatMap((max) => {
     const filter = input(quantized(shape, { kind: 'bipolar', max, step: 1 / max }), integers(0, max));
+    const encoding = { kind: 'levels', max, step: 1, zeroPoints: [(max + 1) / 2] } as const;
+    const aboutZero = input(quantized(shape, encoding), integers(0, max));
     const name = `[${shape}], levels to ${max}`;
-    return [opCase(reverseFilter, name, [filter], {}), opCase(filterOffsets, name, [filter], { xOffset: 15 })];
+    return [
+      opCase(reverseFilter, name, [filter], {}),
+      opCase(filterOffsets, name, [filter], { xOffset: 15 }),
+      opCase(filterOffsets, `${name} about a zero`, [aboutZero], { xOffset: 15 }),
+    ];
   }),
 );

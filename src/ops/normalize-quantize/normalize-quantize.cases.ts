@@ -112,6 +112,11 @@ const settings: Readonly<Record<string, Setting>> = {
     dy: { dtype: 'i32', scales: 'one' },
     normalization: 'bias',
   },
+  'the clipped sign of 2x2 windows': {
+    ...{ shape: [2, 6, 9, 17], pool: square(2, 2, 0, 3, 4), kind: 'clip-sign', bits: 1, gradientBits: 4, x: shorts },
+    dy: { dtype: 'i16', scales: 'per sample' },
+    normalization: 'statistics',
+  },
   nothing: {
     ...{ shape: [3, 5, 7, 16], kind: 'relu', bits: 2, gradientBits: 6, x: shorts, dy: floats },
     normalization: 'nothing',

@@ -9,7 +9,7 @@ namespace {
 /** What a kind has to do when the quantizer after it clamps to 0 .. 1: nothing for relu and clip. */
 template <ActivationKind kKind>
 inline float BeforeClamp(float z) {
-  return kKind == kCabs ? Absolute(z) : kKind == kApproxSign ? Activated<kKind>(z) : z;
+  return kKind == kCabs ? Absolute(z) : kKind == kRelu || kKind == kClip ? z : Activated<kKind>(z);
 }
 
 /** Activation and quantizer of a run. */

@@ -95,7 +95,7 @@ const setting = fc.record({
     }),
   ),
   normalization: fc.constantFrom('statistics', 'bias', 'nothing'),
-  kind: fc.constantFrom<ActivationKind>('relu', 'clip', 'cabs', 'approx-sign'),
+  kind: fc.constantFrom<ActivationKind>('relu', 'clip', 'cabs', 'approx-sign', 'clip-sign', 'swish-sign'),
   bits: fc.integer({ min: 1, max: 8 }),
   gradientBits: fc.integer({ min: 1, max: 8 }),
   x: operandChoice,

@@ -68,7 +68,7 @@ const codebookLayout: PackedLayout = {
   bytes(layout) {
     return sizesOf(layout).turnedStart + Int32Array.BYTES_PER_ELEMENT * layout.outChannels;
   },
-  pack(filter, layout, packed, signs) {
+  pack(filter, layout, packed, { signs }) {
     const { taps, groupInputs, outChannels, tableInputs } = layout;
     if (taps !== codewordTaps) throw new SubbitError(`codewords have ${codewordTaps} taps, this filter ${taps}`);
     const most = tableInputs === 1 ? maxCodewords : maxPairedCodewords;

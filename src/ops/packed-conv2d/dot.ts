@@ -1,8 +1,8 @@
 /**
  * Dot products of bytes: activations of 8 bits (unsigned) times weights of 8 bits (signed), four at a time into 32-bit sums.
  *
- * Weight integers: 2q - max of bipolar levels up to 7 bits, q - 128 for 8 bits (2q - 255 does not fit into a byte). Weights
- * of 16 bits, those of first and last layers (DoReFa-Net 2.7), are two bytes, multiplied as two planes.
+ * Weight integers: 2q - max of bipolar levels up to 7 bits, q - 128 for 8 bits (2q - 255 does not fit into a byte), q - zero point
+ * of levels with one. Weights of 16 bits, those of first and last layers (DoReFa-Net 2.7), are two bytes, multiplied as two planes.
  *
  * Packed filter: output channels of each group in blocks of 16 (the last one filled up with zeros), numbered through all
  * groups; the inputs of a window tap by tap, in quads (filled up with zeros at the end).
@@ -37,7 +37,8 @@ function byteOf(layout: FilterLayout, tap: number, channel: number, outChannel: 
 }
 
 /** The signed byte that holds the weight of a level. */
-function weightOfLevel(level: number, weightBits: number): number {
+function weightOfLevel(level: number, weightBits: number, zeroPoint: number): number {
+  if (zeroPoint > 0) return level - zeroPoint;
   return weightBits === 8 ? level - 128 : 2 * level - (2 ** weightBits - 1);
 }
 
@@ -48,7 +49,7 @@ const dotLayout: PackedLayout = {
     const { groupBlocks, blockBytes } = sizesOf(layout);
     return layout.groups * groupBlocks * blockBytes;
   },
-  pack(filter, layout, packed) {
+  pack(filter, layout, packed, { zeroPoint }) {
     const { taps, groupInputs, outChannels, weightBits } = layout;
     const { planeBytes } = sizesOf(layout);
     for (let tap = 0; tap < taps; tap++)
@@ -60,7 +61,7 @@ const dotLayout: PackedLayout = {
             packed[byte] = stored >> 8;
             packed[byte + planeBytes] = (stored & 255) - 128;
           } else {
-            packed[byte] = weightOfLevel(stored, weightBits);
+            packed[byte] = weightOfLevel(stored, weightBits, zeroPoint);
           }
         }
   },
@@ -72,7 +73,7 @@ const dotLayout: PackedLayout = {
   },
 };
 
-/** filter u8 [KH, KW, C / groups, K] (bipolar levels), or i16 for weightBits 16 -> packed u8 */
+/** filter u8 [KH, KW, C / groups, K] (levels), or i16 for weightBits 16 -> packed u8 */
 export const packDot = definePackFilter('pack-dot', dotLayout);
 
 export const conv2dDot = definePackedConv2d('conv2d-dot', dotLayout);

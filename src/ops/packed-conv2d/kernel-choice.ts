@@ -14,6 +14,8 @@ export type KernelName = FamilyName | 'plain';
 export interface ConvolutionKind {
   /** 1 .. 8, or 16 for i16 filters. */
   readonly weightBits: number;
+  /** Of weights that are levels with a zero; absent where they are bipolar. */
+  readonly zeroPoint?: number;
   readonly activationBits: number;
   /** Channels of one group. */
   readonly groupInputs: number;
@@ -44,13 +46,14 @@ export function tableInputsOf(name: FamilyName, codewords: number | undefined, i
  *     simd128   1-2  16 channels 74 / 83 / 74      1-2  32 channels 39 / 31 / 64
  */
 export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
-  const { weightBits, activationBits, groupInputs, groupOutputs } = kind;
+  const { weightBits, zeroPoint, activationBits, groupInputs, groupOutputs } = kind;
   // One output channel per group leaves nothing to share between channels.
   if (groupOutputs === 1) return 'plain';
   if (codebookPays(kind, isa)) return 'codebook';
   // Short sums do not pay for packing; and 16-bit weights are dot's alone.
   if (weightBits === 16 || groupInputs < 32) return 'dot';
-  if (isa === 'avx512' && activationBits === 1 && weightBits <= 3) return 'planes';
+  // Planes count the bits in which operands differ, which gives bipolar weights alone.
+  if (isa === 'avx512' && activationBits === 1 && weightBits <= 3 && zeroPoint === undefined) return 'planes';
   if (weightBits === 1) return activationBits <= 4 ? 'tables' : 'dot';
   return weightBits * activationBits <= 4 && groupInputs >= 64 ? 'tables' : 'dot';
 }

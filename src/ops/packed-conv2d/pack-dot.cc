@@ -26,7 +26,8 @@ void PackDot(const PackDotParams& p, const PackDotBuffers& b, Pool& pool) {
           to[planeBytes + lane * 4] = static_cast<uint8_t>((weight & 255) - 128);
         } else {
           const int level = b.filter.u8()[row + lane];
-          to[lane * 4] = static_cast<uint8_t>(p.weightBits == 8 ? level - 128 : 2 * level - ((1 << p.weightBits) - 1));
+          const int bipolar = p.weightBits == 8 ? level - 128 : 2 * level - ((1 << p.weightBits) - 1);
+          to[lane * 4] = static_cast<uint8_t>(p.zeroPoint > 0 ? level - p.zeroPoint : bipolar);
         }
       }
     }

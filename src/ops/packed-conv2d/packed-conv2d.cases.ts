@@ -7,7 +7,7 @@ import { type CaseInput, type Content, evaluate, input, integers, type OpCase, o
 import { arrayOf, integer, maxLevel, quantized, sizeOf, type TensorType } from '../../core/tensor.js';
 import { codewordTaps, numCodewords, writeCodeword } from '../codewords.js';
 import { neverDown, neverUp } from '../integer/threshold.js';
-import { type Family, families, takes } from './families.js';
+import { type Family, families, takes, type WeightKind } from './families.js';
 import { geometries } from './geometries.cases.js';
 import { guidedThresholds } from './linear-fit.js';
 import type { Epilogue, EpilogueKind } from './packed-conv2d.js';
@@ -25,6 +25,8 @@ interface Setting {
   readonly isFull?: boolean;
   /** Some output channels turned; codebook only. */
   readonly hasSigns?: boolean;
+  /** Weights are levels about a zero, not bipolar. */
+  readonly hasZero?: boolean;
 }
 
 function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryName: string, setting: Setting): OpCase {
@@ -46,14 +48,15 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
     levels = 3,
     isFull = false,
     hasSigns = false,
+    hasZero = false,
   } = setting;
   const attributes = {
     ...{ stride, dilation, groups, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] },
     filterShape: [...filter, xShape[3] / groups, outChannels],
-    ...family.factorsOf(weightBits, xMultiplier),
+    ...family.factorsOf(weightKind(weightBits, hasZero), xMultiplier),
     ...{ weightBits, activationBits, tableInputs },
   };
-  const filterType = filterTypeOf(attributes.filterShape, weightBits);
+  const filterType = filterTypeOf(attributes.filterShape, weightBits, hasZero);
   const packed = family.pack.infer([filterType], attributes)[0]!;
   // The accumulators' usual size, so that thresholds and factors fall among them.
   const terms = sizeOf([...filter, xShape[3] / groups]);
@@ -86,6 +89,7 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
     setting.hasOffsets && 'offsets',
     setting.hasResidual && 'residual',
     hasSigns && 'signs',
+    hasZero && 'weights about a zero',
     xMultiplier === 2 && 'bipolar x',
     isFull && 'largest sums',
   ];
@@ -95,8 +99,18 @@ function caseOf({ family, tableInputs = 0, codewords }: FamilyCases, geometryNam
   return opCase(family.conv, name, inputs, { ...attributes, epilogue });
 }
 
-/** The filter of `weightBits` before it is packed: bipolar levels, or i16 for 16. */
-function filterTypeOf(shape: readonly number[], weightBits: number): TensorType {
+const weightKind = (weightBits: number, hasZero: boolean): WeightKind =>
+  hasZero ? { weightBits, zeroPoint: 2 ** (weightBits - 1) } : { weightBits };
+
+/** The filter of `weightBits` before it is packed: bipolar levels or levels about a zero, or i16 for 16. */
+function filterTypeOf(shape: readonly number[], weightBits: number, hasZero = false): TensorType {
+  if (hasZero)
+    return quantized(shape, {
+      kind: 'levels',
+      max: maxLevel(weightBits),
+      step: 1,
+      zeroPoints: [2 ** (weightBits - 1)],
+    });
   if (weightBits === 16) return integer(shape, 32767, { dtype: 'i16' });
   return quantized(shape, { kind: 'bipolar', max: maxLevel(weightBits), step: 1 });
 }
@@ -328,6 +342,25 @@ function fusedCases(cases: FamilyCases): OpCase[] {
       taken(name, { weightBits, activationBits, epilogue: 'accumulators', isFull: true }),
     ),
   );
+  const zeroSettings: readonly Setting[] = [
+    ...(
+      [
+        [2, 1],
+        [2, 2],
+        [3, 4],
+        [4, 4],
+        [7, 8],
+        [8, 8],
+      ] as const
+    ).map(([weightBits, activationBits]): Setting => ({ weightBits, activationBits, epilogue: 'accumulators' })),
+    { weightBits: 2, activationBits: 2, epilogue: 'accumulators', isFull: true },
+    ...epilogueSettings.map((each) => ({ ...each, weightBits: Math.max(2, each.weightBits) })),
+  ];
+  const onZeros = (cases.family.takesZeroPoints ? zeroSettings : []).flatMap((setting) =>
+    ['same 3x3, prime sizes', 'same 3x3, 128 to 256', 'three odd groups'].flatMap((name) =>
+      taken(name, { ...setting, hasZero: true }),
+    ),
+  );
   const wideGeometries = [
     '7x7 stride 2, three channels',
     'valid 3x3 on a long row',
@@ -338,10 +371,9 @@ function fusedCases(cases: FamilyCases): OpCase[] {
     caseOf(cases, name, { weightBits: 16, activationBits: 8, epilogue: 'thresholds', hasOffsets: true }),
   );
   const unique = new Map(
-    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...onSigns, ...largest, ...wide].map((each) => [
-      each.name,
-      each,
-    ]),
+    [...onEveryGeometry, ...onEveryPair, ...onEveryEpilogue, ...onSigns, ...onZeros, ...largest, ...wide].map(
+      (each) => [each.name, each],
+    ),
   );
   return [...unique.values()];
 }
@@ -360,11 +392,15 @@ function packFilterCases({ family, tableInputs = 0, codewords }: FamilyCases): O
     (each) => each === 16 || each <= family.maxWeightBits,
   );
   const taken = codewords === undefined ? shapes : shapes.filter(([[height, width]]) => height === 3 && width === 3);
+  const kinds = bits.flatMap((weightBits) =>
+    (family.takesZeroPoints && weightBits <= 8 ? [false, true] : [false]).map((hasZero) => ({ weightBits, hasZero })),
+  );
   return taken.flatMap(([shape, groups]) =>
-    bits.map((weightBits) => {
-      const type = filterTypeOf(shape, weightBits);
+    kinds.map(({ weightBits, hasZero }) => {
+      const type = filterTypeOf(shape, weightBits, hasZero);
       const variant = variantOf({ tableInputs, codewords });
-      const name = [`${weightBits} bits`, shape.join('x'), `${groups} groups`, ...variant].join(', ');
+      const about = hasZero ? ['about a zero'] : [];
+      const name = [`${weightBits} bits`, ...about, shape.join('x'), `${groups} groups`, ...variant].join(', ');
       const filter = input(type, filterContent(type, codewords));
       const signs = input(quantized([shape[3]!], { kind: 'bipolar', max: 1, step: 1 }), integers(0, 1));
       const inputs = codewords === undefined ? [filter] : [filter, signs];

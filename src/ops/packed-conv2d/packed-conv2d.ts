@@ -16,7 +16,15 @@
  * productFactor = xMultiplier * wMultiplier, sumFactor = xMultiplier * wOffset.
  */
 import { type Buffers, defineOp, type InputTypes, type Op, type ParamValues } from '../../core/op.js';
-import { describe, integer, quantized, sizeOf, type TensorType, type TypedArray } from '../../core/tensor.js';
+import {
+  describe,
+  type Encoding,
+  integer,
+  quantized,
+  sizeOf,
+  type TensorType,
+  type TypedArray,
+} from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { rescaled } from '../integer/rescale.js';
 import { levelOf } from '../integer/threshold.js';
@@ -61,12 +69,14 @@ export interface Epilogue {
   readonly max: number;
   /** Real units per integer of what is written. */
   readonly step: number;
+  /** Of levels that are written. @default from zero, with the largest level as 1 */
+  readonly encoding?: Encoding;
 }
 
 export interface PackedConv2dAttributes extends IntegerConv2dAttributes {
   /** [KH, KW, C / groups, K] */
   readonly filterShape: readonly number[];
-  /** 1 .. 8: bipolar levels; 16: signed integers (dot only). */
+  /** 1 .. 8: levels (families.ts); 16: signed integers (dot only). */
   readonly weightBits: number;
   /** x's bytes are below 2^activationBits. */
   readonly activationBits: number;
@@ -99,7 +109,7 @@ export const packedConv2dParams = {
 export type PackedConv2dParams = ParamValues<typeof packedConv2dParams>;
 export type PackedConv2d = Op<PackedConv2dAttributes, typeof packedConv2dParams>;
 
-/** What a packed filter's layout depends on; the params of the pack ops. */
+/** What a packed filter's layout depends on. */
 export const packFilterParams = {
   /** KH * KW */
   taps: 'i32',
@@ -111,6 +121,8 @@ export const packFilterParams = {
   tableInputs: 'i32',
 } as const;
 export type FilterLayout = ParamValues<typeof packFilterParams>;
+type PackFilterParams = typeof packFilterParams & { readonly zeroPoint: 'i32' };
+export type PackFilter = Op<PackFilterAttributes, PackFilterParams>;
 
 export function layoutOf(p: PackedConv2dParams): FilterLayout {
   const { outChannels, groups, weightBits, tableInputs } = p;
@@ -127,12 +139,19 @@ export interface PackFilterAttributes {
   readonly tableInputs?: number;
 }
 
+export interface PackOptions {
+  /** Of weights q - zeroPoint; 0 for others. */
+  readonly zeroPoint: number;
+  /** Where the family takes them. */
+  readonly signs?: TypedArray | undefined;
+}
+
 /** How a kernel family holds a filter. */
 export interface PackedLayout {
   /** Bytes of the packed filter. */
   bytes(layout: FilterLayout): number;
-  /** Writes the zeroed bytes from the stored filter [KH, KW, C / groups, K]; `signs` where the family takes them. */
-  pack(filter: TypedArray, layout: FilterLayout, packed: Uint8Array, signs?: TypedArray): void;
+  /** Writes the zeroed bytes from the stored filter [KH, KW, C / groups, K]. */
+  pack(filter: TypedArray, layout: FilterLayout, packed: Uint8Array, options: PackOptions): void;
   /** The weight integer qw of a tap, a channel of the output channel's group, and an output channel. */
   weightAt(packed: ArrayLike<number>, layout: FilterLayout, tap: number, channel: number, outChannel: number): number;
 }
@@ -145,7 +164,7 @@ export function definePackFilter(
   name: string,
   layout: PackedLayout,
   { takesSigns = false }: { readonly takesSigns?: boolean } = {},
-): Op<PackFilterAttributes, typeof packFilterParams> {
+): PackFilter {
   const paramsOf = (
     filter: TensorType,
     { groups, weightBits, tableInputs = 0 }: PackFilterAttributes,
@@ -153,18 +172,21 @@ export function definePackFilter(
     const [kernelHeight, kernelWidth, groupInputs, outChannels] = filter.shape as [number, number, number, number];
     return { taps: kernelHeight * kernelWidth, groupInputs, outChannels, groups, weightBits, tableInputs };
   };
-  return defineOp<PackFilterAttributes, typeof packFilterParams>({
+  return defineOp<PackFilterAttributes, PackFilterParams>({
     name,
     inputs: takesSigns ? ['filter', 'signs?'] : ['filter'],
     outputs: ['packed'],
     infer: ([filter]: InputTypes, attributes) => [
       { dtype: 'u8', shape: [layout.bytes(paramsOf(filter!, attributes))] },
     ],
-    params: packFilterParams,
-    pack: ([filter], attributes) => paramsOf(filter!, attributes),
+    params: { ...packFilterParams, zeroPoint: 'i32' },
+    pack: ([filter], attributes) => ({
+      ...paramsOf(filter!, attributes),
+      zeroPoint: filter!.encoding?.zeroPoints?.[0] ?? 0,
+    }),
     reference({ filter, signs, packed }, p) {
       packed!.fill(0);
-      layout.pack(filter!, p, packed as Uint8Array, signs);
+      layout.pack(filter!, p, packed as Uint8Array, { zeroPoint: p.zeroPoint, signs });
     },
   });
 }
@@ -189,7 +211,8 @@ export function definePackedConv2d(
       const { epilogue } = attributes;
       const shape = [p.batch, p.outHeight, p.outWidth, p.outChannels];
       if (epilogue.levels > 0) {
-        return [quantized(shape, { kind: 'levels', max: epilogue.levels, step: 1 / epilogue.levels })];
+        const { levels: max, encoding = { kind: 'levels', max, step: 1 / max } } = epilogue;
+        return [quantized(shape, encoding)];
       }
       const dtype = epilogue.kind === 'short accumulators' ? 'i16' : 'i32';
       return [integer(shape, epilogue.max, { dtype, step: epilogue.step })];

@@ -71,7 +71,7 @@ const tablesLayout: PackedLayout = {
   },
 };
 
-/** filter u8 [KH, KW, C / groups, K] (bipolar levels) -> packed u8; tableInputs 4 or 6 */
+/** filter u8 [KH, KW, C / groups, K] (levels) -> packed u8; tableInputs 4 or 6 */
 export const packTables = definePackFilter('pack-tables', tablesLayout);
 
 /** A row of the filter may have up to 728 taps: their sum of six 4-bit levels each fits 16 bits. */

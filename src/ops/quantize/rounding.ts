@@ -1,7 +1,7 @@
-/** Rounds half to even (as ONNX, PyTorch and WGSL do) and clamps to 0 .. max. NaN gives 0. */
-export function roundHalfEven(x: number, max: number): number {
+/** Rounds half to even (as ONNX, PyTorch and WGSL do) and clamps to min .. max. NaN gives min. */
+export function roundHalfEven(x: number, max: number, min = 0): number {
   const floor = Math.floor(x);
   const fraction = x - floor;
   const rounded = fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
-  return rounded > 0 ? Math.min(rounded, max) : 0;
+  return rounded > min ? Math.min(rounded, max) : min;
 }

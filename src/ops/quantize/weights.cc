@@ -1,35 +1,12 @@
-/** Quantizers of weights; see weights.ts. Sums over a layer are in double, in pieces of fixed size merged in order. */
+/** Quantizers of weights; see weights.ts. */
 #include "levels.h"
 #include "magnitude.h"
 #include "math.h"
 #include "ops.h"
-#include "rows.h"
+#include "sum-of.h"
 
 namespace subbit::SUBBIT_ISA {
 namespace {
-
-/** The sum of term(i) over 0 .. count - 1, one partial sum per task. */
-template <class Term>
-inline double SumOf(Pool& pool, int count, const Term& term) {
-  const int tasks = (count + kElementsPerTask - 1) / kElementsPerTask;
-  double* partial = static_cast<double*>(pool.Scratch(0, tasks * sizeof(double)));
-  pool.Run(tasks, [&](int task, int) {
-    const int end = count - task * kElementsPerTask < kElementsPerTask ? count : (task + 1) * kElementsPerTask;
-    constexpr int kSums = 16;
-    double sums[kSums] = {};
-    int i = task * kElementsPerTask;
-    for (; i + kSums <= end; i += kSums) {
-      for (int k = 0; k < kSums; ++k) sums[k] += term(i + k);
-    }
-    for (; i < end; ++i) sums[0] += term(i);
-    double sum = 0;
-    for (double each : sums) sum += each;
-    partial[task] = sum;
-  });
-  double total = 0;
-  for (int task = 0; task < tasks; ++task) total += partial[task];
-  return total;
-}
 
 /** The largest |x|. */
 float LargestOf(Pool& pool, int count, const float* x) {

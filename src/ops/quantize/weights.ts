@@ -2,8 +2,8 @@
  * Quantizers of weights (DoReFa-Net 2.3).
  *
  * One bit (eq. 7): W_b = sign(W) * E with E = mean |W| over the layer, sign(0) = +1. `quantize-sign` gives the levels 0 and
- * 1 (bipolar: -1 and +1), `mean-abs` the scale E. Both have the identity as gradient to W_b and none through E. XNOR-Net's
- * scale per output channel (papers 3.1) is `mean-abs-per-channel`, likewise.
+ * 1 (bipolar: -1 and +1), `mean-abs` the scale E. The gradient of W_b is that of W, and nothing goes through E. XNOR-Net's scale per
+ * output channel (papers 3.1) is `mean-abs-per-channel`; gradients for the sign: signs.ts.
  *
  * k bits (eq. 9): t = tanh W, m = max |t|, r = t / (2 m) + 1/2, q = round((2^k - 1) r), W_q = 2 q / (2^k - 1) - 1, bipolar
  * with step 1 / (2^k - 1). The gradient is the ordinary chain rule with the rounding as identity; the maximum stays in the
@@ -11,6 +11,7 @@
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { maxLevel, quantized, real, sizeOf } from '../../core/tensor.js';
+import type { SignKind } from '../activation/activation.js';
 import { channelsOf, requireReal, requireSameShape } from '../elementwise/elementwise.js';
 import { roundHalfEven } from './rounding.js';
 
@@ -54,13 +55,20 @@ export const meanAbsPerChannel = defineOp({
   },
 });
 
+export interface QuantizeSignAttributes {
+  /** What the gradient goes through (signs.ts). @default the identity */
+  readonly kind?: SignKind;
+  /** Along which axis the scale varies; the gradient through a kind counts a scale per channel (XNOR-Net). @default one scale */
+  readonly scaleAxis?: 'last';
+}
+
 export const quantizeSign = defineOp({
   name: 'quantize-sign',
   inputs: ['x'],
   outputs: ['levels'],
-  infer([x]: InputTypes, _: Record<string, never>) {
+  infer([x]: InputTypes, { scaleAxis }: QuantizeSignAttributes) {
     requireReal(x!);
-    return [quantized(x!.shape, { kind: 'bipolar', max: 1, step: 1 })];
+    return [quantized(x!.shape, { kind: 'bipolar', max: 1, step: 1, ...(scaleAxis && { scaleAxis }) })];
   },
   params: { count: 'i32' },
   pack: ([x]) => ({ count: sizeOf(x!.shape) }),

@@ -25,6 +25,8 @@ function mismatch(w: number, positive: boolean): number {
 export interface GroupFiltersAttributes {
   /** Of the codebook loss, which only the gradient knows (codeword-gradient.ts). @default 0 */
   readonly pull?: number;
+  /** Along which axis the scale of the levels varies. @default one scale */
+  readonly scaleAxis?: 'last';
 }
 
 /** filter [KH, KW, C, K], ids i32 [n] -> levels u8 (bipolar) of the filter's shape, index i16 [C, K] */
@@ -32,10 +34,10 @@ export const groupFilters = defineOp({
   name: 'group-filters',
   inputs: ['filter', 'ids'],
   outputs: ['levels', 'index'],
-  infer([filter, ids]: InputTypes, _: GroupFiltersAttributes) {
+  infer([filter, ids]: InputTypes, { scaleAxis }: GroupFiltersAttributes) {
     requireIds(ids!, 2 ** codewordLength(filter!));
     return [
-      quantized(filter!.shape, { kind: 'bipolar', max: 1, step: 1 }),
+      quantized(filter!.shape, { kind: 'bipolar', max: 1, step: 1, ...(scaleAxis && { scaleAxis }) }),
       integer(filter!.shape.slice(2), sizeOf(ids!.shape) - 1, { dtype: 'i16' }),
     ];
   },

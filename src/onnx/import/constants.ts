@@ -1,0 +1,90 @@
+/** Tensors of an ONNX model that do not depend on its input, in the model's own axes, and the operators that are computed on them. */
+import type { OnnxTensor } from '../../formats/onnx-model.js';
+
+/** What the numbers of a quantized constant are: integer * scale, one scale or one along `axis`. */
+export interface ConstantLevels {
+  readonly integers: Int32Array;
+  readonly scale: Float32Array;
+  /** @default 0 */
+  readonly axis: number;
+}
+
+export interface Constant {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+  readonly levels?: ConstantLevels;
+}
+
+export function constantOf({ shape, data }: OnnxTensor): Constant {
+  return { shape, data: Float64Array.from(data as ArrayLike<number | bigint>, Number) };
+}
+
+export const scalar = (value: number): Constant => ({ shape: [], data: Float64Array.of(value) });
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
+
+/** axes[i] is the axis that becomes axis i. */
+export function permuted({ shape, data, levels }: Constant, axes: readonly number[]): Constant {
+  const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+  const newShape = axes.map((axis) => shape[axis]!);
+  const from = Int32Array.from({ length: data.length }, (_, i) => {
+    let rest = i;
+    let at = 0;
+    for (let axis = axes.length - 1; axis >= 0; axis--) {
+      at += (rest % newShape[axis]!) * strides[axes[axis]!]!;
+      rest = Math.floor(rest / newShape[axis]!);
+    }
+    return at;
+  });
+  const moved: Constant = { shape: newShape, data: Float64Array.from(from, (i) => data[i]!) };
+  if (levels === undefined) return moved;
+  const integers = Int32Array.from(from, (i) => levels.integers[i]!);
+  return { ...moved, levels: { ...levels, integers, axis: axes.indexOf(levels.axis) } };
+}
+
+/** The same elements in another shape; undefined when their number differs. Scales along an axis are lost with it, and levels with them. */
+export function reshaped({ data, levels, shape: before }: Constant, wanted: readonly number[]): Constant | undefined {
+  const given = wanted.map((extent, axis) => (extent === 0 ? (before[axis] ?? 0) : extent));
+  const known = sizeOf(given.filter((extent) => extent >= 0));
+  const shape = given.map((extent) => (extent < 0 ? data.length / known : extent));
+  if (sizeOf(shape) !== data.length || shape.some((extent) => !Number.isInteger(extent))) return undefined;
+  const keepsLevels = levels !== undefined && levels.scale.length === 1;
+  return { shape, data, ...(keepsLevels ? { levels } : {}) };
+}
+
+const elementwise: Readonly<Record<string, (a: number, b: number) => number>> = {
+  Add: (a, b) => a + b,
+  Sub: (a, b) => a - b,
+  Mul: (a, b) => a * b,
+  Div: (a, b) => a / b,
+};
+
+/** Of two constants that can be broadcast to each other; undefined when they cannot, or the operator is none of these. */
+export function combined(op: string, a: Constant, b: Constant): Constant | undefined {
+  const compute = elementwise[op];
+  const rank = Math.max(a.shape.length, b.shape.length);
+  const [left, right] = [a, b].map(({ shape }) => [...new Array<number>(rank - shape.length).fill(1), ...shape]);
+  const shape = left!.map((extent, axis) => Math.max(extent, right![axis]!));
+  const fits = shape.every((extent, axis) => [left, right].every((own) => own![axis] === extent || own![axis] === 1));
+  if (compute === undefined || !fits) return undefined;
+  const placeIn = (own: readonly number[], i: number): number => {
+    let [rest, at, stride] = [i, 0, 1];
+    for (let axis = rank - 1; axis >= 0; axis--) {
+      if (own[axis] !== 1) at += (rest % shape[axis]!) * stride;
+      stride *= own[axis]!;
+      rest = Math.floor(rest / shape[axis]!);
+    }
+    return at;
+  };
+  const data = Float64Array.from({ length: sizeOf(shape) }, (_, i) =>
+    Math.fround(compute(a.data[placeIn(left!, i)]!, b.data[placeIn(right!, i)]!)),
+  );
+  return { shape, data };
+}
+
+/** The axis along which a constant that is broadcast to a tensor of this rank varies: undefined for one number, "several" for more than one axis. */
+export function axisOf({ shape }: Constant, rank: number): number | undefined | 'several' {
+  const own = [...new Array<number>(rank - shape.length).fill(1), ...shape];
+  const varying = own.flatMap((extent, axis) => (extent === 1 ? [] : [axis]));
+  return varying.length > 1 ? 'several' : varying[0];
+}

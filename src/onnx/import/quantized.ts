@@ -1,0 +1,202 @@
+/**
+ * Quantized numbers in ONNX models: `Quant` and `BipolarQuant` of QONNX, and QuantizeLinear, (Clip,) DequantizeLinear. On constants
+ * they give integers with a scale, on what is computed the levels of a quantizer of ours.
+ */
+import type { OnnxNode } from '../../formats/onnx-model.js';
+import { quantizeScaled } from '../../ops/quantize/learned.js';
+import { quantizeSign } from '../../ops/quantize/weights.js';
+import { axisOf, type Constant } from './constants.js';
+import { attribute, type Computed, type Imported, type Importer, unsupported } from './importer.js';
+
+interface Quantization {
+  /** Real units per integer: one number, or one along `axis` (constants only). */
+  readonly step: Constant;
+  readonly axis: number;
+  readonly zeroPoint: number;
+  /** Of integers before the zero point is taken off. */
+  readonly low: number;
+  readonly high: number;
+}
+
+const roundHalfEven = (x: number): number => {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
+};
+
+/** Quant(x, scale, zeroPoint, bits). */
+export function quant(
+  importer: Importer,
+  node: OnnxNode,
+  [x, scale, zeroPoint, bits]: readonly (Imported | undefined)[],
+): Imported {
+  const parameters = [scale, zeroPoint, bits].map((each, i) =>
+    constantInput(node, each, ['scale', 'zero point', 'number of bits'][i]!),
+  );
+  const [step, zero, width] = parameters as [Constant, Constant, Constant];
+  if (zero.data.some((each) => each !== zero.data[0])) throw unsupported(node, 'a zero point per channel');
+  const mode = attribute(node, 'rounding_mode', 'text', 'ROUND').toUpperCase();
+  if (mode !== 'ROUND' && mode !== 'HALF_EVEN') throw unsupported(node, `the rounding mode ${mode}`);
+  const isSigned = attribute(node, 'signed', 'int', 1) === 1;
+  const narrow = attribute(node, 'narrow', 'int', 0);
+  const n = width.data[0]!;
+  if (width.data.length !== 1 || !(Number.isInteger(n) && n >= 1 && n <= 32))
+    throw unsupported(node, `a number of ${n} bits`);
+  const range = isSigned
+    ? { low: narrow - 2 ** (n - 1), high: 2 ** (n - 1) - 1 }
+    : { low: 0, high: 2 ** n - 1 - narrow };
+  const rank = x!.kind === 'constant' ? x!.constant.shape.length : 4;
+  const axis = axisOf(step, rank);
+  if (axis === 'several') throw unsupported(node, 'a scale along several axes');
+  const quantization = { step, axis: axis ?? 0, zeroPoint: zero.data[0]!, ...range };
+  if (x!.kind === 'constant') return { kind: 'constant', constant: quantizedConstant(node, x!.constant, quantization) };
+  return quantizedActivations(importer, node, x!, quantization);
+}
+
+/** scale where x >= 0, else -scale. */
+export function bipolarQuant(
+  importer: Importer,
+  node: OnnxNode,
+  [x, scale]: readonly (Imported | undefined)[],
+): Imported {
+  const step = constantInput(node, scale, 'scale');
+  if (x!.kind === 'constant') {
+    const axis = axisOf(step, x!.constant.shape.length);
+    if (axis === 'several') throw unsupported(node, 'a scale along several axes');
+    const integers = Int32Array.from(x!.constant.data, (each) => (each >= 0 ? 1 : -1));
+    return {
+      kind: 'constant',
+      constant: withLevels(x!.constant.shape, integers, Float32Array.from(step.data), axis ?? 0),
+    };
+  }
+  if (step.data.length !== 1) throw unsupported(node, 'a scale per channel of activations');
+  const source = importer.real(x!, node);
+  const stored = importer.storeReal(`${node.outputs[0]}/scale`, step.data);
+  const value = importer.graph.apply(quantizeSign, importer.name(node.outputs[0]!), [source.value], {}, stored);
+  return { ...source, value };
+}
+
+export function quantizeLinear(
+  importer: Importer,
+  node: OnnxNode,
+  [x, scale, zeroPoint]: readonly (Imported | undefined)[],
+): Imported {
+  const step = constantInput(node, scale, 'scale');
+  const zero = zeroPoint && constantInput(node, zeroPoint, 'zero point');
+  const { low, high } = rangeOf(importer, node, node.inputs[2]);
+  if (x!.kind === 'constant') {
+    if (zero?.data.some((each) => each !== zero.data[0])) throw unsupported(node, 'a zero point per channel');
+    const axis = axisFrom(node, x!.constant.shape.length);
+    const { levels } = quantizedConstant(node, x!.constant, { step, axis, zeroPoint: zero?.data[0] ?? 0, low, high });
+    const point = zero?.data[0] ?? 0;
+    const data = Float64Array.from(levels!.integers, (each) => each + point);
+    return { kind: 'constant', constant: { shape: x!.constant.shape, data } };
+  }
+  if (step.data.length !== 1 || (zero?.data.length ?? 1) !== 1)
+    throw unsupported(node, 'a scale per channel of activations');
+  return { kind: 'integers', source: x!, step: step.data[0]!, zeroPoint: zero?.data[0] ?? 0, low, high };
+}
+
+export function dequantizeLinear(
+  importer: Importer,
+  node: OnnxNode,
+  [x, scale, zeroPoint]: readonly (Imported | undefined)[],
+): Imported {
+  const step = constantInput(node, scale, 'scale');
+  const zero = zeroPoint && constantInput(node, zeroPoint, 'zero point');
+  if (x!.kind === 'constant') {
+    const { shape, data } = x!.constant;
+    const axis = axisFrom(node, shape.length);
+    const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+    const along = (constant: Constant | undefined, i: number): number =>
+      constant === undefined
+        ? 0
+        : constant.data[constant.data.length === 1 ? 0 : Math.floor(i / inner) % shape[axis]!]!;
+    const integers = Int32Array.from(data, (each, i) => each - along(zero, i));
+    return { kind: 'constant', constant: withLevels(shape, integers, Float32Array.from(step.data), axis) };
+  }
+  if (x!.kind === 'input') {
+    const channels = importer.input.channels;
+    const each = (constant: Constant | undefined): number[] =>
+      Array.from({ length: channels }, (_, c) => constant?.data[constant.data.length === 1 ? 0 : c] ?? 0);
+    return { ...x!, zeroPoints: each(zero), steps: each(step) };
+  }
+  if (x!.kind !== 'integers') throw unsupported(node, 'what no QuantizeLinear made');
+  if (step.data[0] !== x!.step || (zero?.data[0] ?? 0) !== x!.zeroPoint)
+    throw unsupported(node, 'another scale or zero point than the one of its QuantizeLinear');
+  const { low, high, zeroPoint: point } = x!;
+  return quantizedActivations(importer, node, x!.source, { step, axis: 0, zeroPoint: point, low, high });
+}
+
+/** The range that a Clip between QuantizeLinear and DequantizeLinear leaves. */
+export function narrowed(tensor: Extract<Imported, { kind: 'integers' }>, low: number, high: number): Imported {
+  return { ...tensor, low: Math.max(low, tensor.low), high: Math.min(high, tensor.high) };
+}
+
+function quantizedActivations(
+  importer: Importer,
+  node: OnnxNode,
+  x: Imported,
+  { step, zeroPoint, low, high }: Quantization,
+): Computed {
+  if (step.data.length !== 1) throw unsupported(node, 'a scale per channel of activations');
+  if (!Number.isInteger(zeroPoint)) throw unsupported(node, `the zero point ${zeroPoint} of activations`);
+  const ends = { low: low - zeroPoint, high: high - zeroPoint };
+  if (ends.high - ends.low > 255) throw unsupported(node, 'a quantizer of activations with more than 8 bits');
+  if (ends.low > 0 || ends.high < 0) throw unsupported(node, 'a quantizer of activations without a zero');
+  const source = importer.real(x, node);
+  const name = importer.name(node.outputs[0]!);
+  const scale = importer.storeReal(`${name}/scale`, step.data);
+  const attributes = { ...ends, slope: 'rounded', factor: 1 } as const;
+  return { ...source, value: importer.graph.apply(quantizeScaled, name, [source.value, scale], attributes, scale) };
+}
+
+function quantizedConstant(
+  node: OnnxNode,
+  { shape, data }: Constant,
+  { step, axis, zeroPoint, low, high }: Quantization,
+): Constant {
+  const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+  const stepAt = (i: number): number =>
+    step.data[step.data.length === 1 ? 0 : Math.floor(i / inner) % step.data.length]!;
+  // DoReFa's k bits: zero points that are halves make twice the integer whole.
+  const factor = Number.isInteger(zeroPoint) ? 1 : 2;
+  if (!Number.isInteger(factor * zeroPoint)) throw unsupported(node, `the zero point ${zeroPoint}`);
+  const integers = Int32Array.from(data, (each, i) => {
+    const shifted = Math.fround(Math.fround(each / stepAt(i)) + zeroPoint);
+    return factor * (roundHalfEven(Math.min(Math.max(shifted, low), high)) - zeroPoint);
+  });
+  return withLevels(
+    shape,
+    integers,
+    Float32Array.from(step.data, (each) => each / factor),
+    axis,
+  );
+}
+
+function withLevels(shape: readonly number[], integers: Int32Array, scale: Float32Array, axis: number): Constant {
+  const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+  const data = Float64Array.from(integers, (each, i) =>
+    Math.fround(each * scale[scale.length === 1 ? 0 : Math.floor(i / inner) % scale.length]!),
+  );
+  return { shape, data, levels: { integers, scale, axis } };
+}
+
+/** Of a tensor of integers by its type, which QuantizeLinear has from its zero point: uint8 without one. */
+function rangeOf(importer: Importer, node: OnnxNode, zeroPoint: string | undefined): { low: number; high: number } {
+  const type = zeroPoint ? (importer.typeOf(zeroPoint) ?? 'uint8') : 'uint8';
+  const found = /^(u?)int(\d+)$/.exec(type);
+  if (found === null) throw unsupported(node, `the type ${type}`);
+  const bits = Number(found[2]);
+  return found[1] ? { low: 0, high: 2 ** bits - 1 } : { low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 };
+}
+
+function axisFrom(node: OnnxNode, rank: number): number {
+  const axis = attribute(node, 'axis', 'int', 1);
+  return rank === 0 ? 0 : axis < 0 ? axis + rank : Math.min(axis, rank - 1);
+}
+
+export function constantInput(node: OnnxNode, tensor: Imported | undefined, what: string): Constant {
+  if (tensor?.kind !== 'constant') throw unsupported(node, `a ${what} that is not a constant`);
+  return tensor.constant;
+}
