@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { FormatError, SubbitError, UsageError } from '../util/errors.js';
-import { datasetKinds, datasets, openData } from './index.js';
+import { dataForms, datasetKinds, datasets, openData } from './index.js';
 
 const root = mkdtempSync(join(tmpdir(), 'subbit-data-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -18,7 +18,7 @@ async function failure(nameOrPath: string): Promise<Error> {
 
 test('each kind has the name it is listed under', async () => {
   const kinds = await datasetKinds();
-  expect(kinds.map((kind) => kind.name)).toEqual(Object.keys(datasets));
+  expect(kinds.map((kind) => kind.name)).toEqual(Object.keys({ ...datasets, ...dataForms }));
   for (const { published } of kinds)
     if (published) expect(published.numClasses).toBe(published.folders?.includes('cifar100') ? 100 : 10);
 });

@@ -1,6 +1,6 @@
 /**
  * The data sets subbit knows, and opening one by name or path. A new data set is a file that exports a DatasetKind, and a
- * line in `datasets`. Entries load when they are used.
+ * line in `datasets`, or in `dataForms` where it has no name of its own. Entries load when they are used.
  */
 import { existsSync } from 'node:fs';
 import { UsageError } from '../util/errors.js';
@@ -23,16 +23,19 @@ export const datasets = {
   cifar10: async () => (await import('./cifar10.js')).cifar10,
   cifar100: async () => (await import('./cifar100.js')).cifar100,
   svhn: async () => (await import('./svhn.js')).svhn,
-  parquet: async () => (await import('./parquet.js')).parquet,
-  // Last, because folders of the other kinds may hold pictures as well.
-  pictures: async () => (await import('./picture-folder.js')).pictureFolder,
 } satisfies Record<string, () => Promise<DatasetKind>>;
 
 export type DatasetName = keyof typeof datasets;
 
-/** All kinds of data sets, in the list's order. */
+/** Data of the user's own, recognised by its form; tried after the sets, because their folders may hold pictures as well. */
+export const dataForms = {
+  parquet: async () => (await import('./parquet.js')).parquet,
+  pictures: async () => (await import('./picture-folder.js')).pictureFolder,
+} satisfies Record<string, () => Promise<DatasetKind>>;
+
+/** All kinds of data, in the lists' order. */
 export function datasetKinds(): Promise<DatasetKind[]> {
-  return Promise.all(Object.values(datasets).map((entry) => entry()));
+  return Promise.all(Object.values({ ...datasets, ...dataForms }).map((entry) => entry()));
 }
 
 /** A data set that is on this machine. */
@@ -49,16 +52,14 @@ export interface FoundData {
  */
 export async function findData(source: string, options: ObtainOptions = {}): Promise<FoundData> {
   const { place, choices } = parseSource(source);
-  const named = Object.hasOwn(datasets, place) ? await datasets[place as DatasetName]() : undefined;
-  if (named?.published !== undefined) {
-    checkChoices(named, choices);
-    return { kind: named, path: await obtain(named, { ...options, choices }), choices };
+  if (Object.hasOwn(datasets, place)) {
+    const kind = await datasets[place as DatasetName]();
+    checkChoices(kind, choices);
+    return { kind, path: await obtain(kind, { ...options, choices }), choices };
   }
   if (!existsSync(place)) {
-    if (named !== undefined)
-      throw new UsageError(`'${place}' is a kind of data, not a set: give the path of ${named.description}`);
     if (/[/\\]|^\./.test(place)) throw new UsageError(`there is no file or folder '${place}'`);
-    lookUp(await publishedKinds(), place, 'data set');
+    lookUp(datasets, place, 'data set');
   }
   const kinds = await datasetKinds();
   for (const kind of kinds) {
@@ -71,16 +72,10 @@ export async function findData(source: string, options: ObtainOptions = {}): Pro
     throw new UsageError(
       `'${place}' is an archive: unpack it first (tar and tar.gz also with: subbit data prepare ${place})`,
     );
-  const known = kinds.filter(({ published }) => published?.folders !== undefined || published === undefined);
+  const known = kinds.filter(({ published }) => published === undefined || published.folders !== undefined);
   throw new UsageError(
     `'${place}' holds none of the data sets subbit knows by their files: ${known.map(({ name, files }) => `${name} (${files})`).join('; ')}`,
   );
-}
-
-/** The kinds that are sets with a name of their own, by name. */
-async function publishedKinds(): Promise<Readonly<Record<string, DatasetKind>>> {
-  const kinds = (await datasetKinds()).filter(({ published }) => published !== undefined);
-  return Object.fromEntries(kinds.map((kind) => [kind.name, kind]));
 }
 
 export interface OpenOptions extends Omit<LoadOptions, 'choices'>, Omit<ObtainOptions, 'choices'> {}

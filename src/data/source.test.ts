@@ -29,7 +29,7 @@ test('a path that exists is a path, whatever it looks like', () => {
 test.each([
   ['digits:coarse', /unknown option of data set 'digits' 'coarse'/],
   ['svhn:exta', /did you mean 'extra'/],
-  ['pictures', /is a kind of data, not a set/],
+  ['pictures', /unknown data set 'pictures'/],
   ['cifar-10', /did you mean 'cifar10'/],
   ['./none.parquet', /no file or folder/],
 ])('%s is refused', async (source, message) => {
