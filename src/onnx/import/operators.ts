@@ -100,6 +100,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   },
   MatMul: (importer, node, [x, weights]) => dense(importer, node, x!, constantInput(node, weights, 'matrix')),
   MaxPool: pooling,
+  AveragePool: averaging,
   Pad: pad,
   Min(importer, node, [x, other]) {
     const end = constantInput(node, other, 'bound');
@@ -390,6 +391,21 @@ function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Imported | u
       }),
     };
   return { ...source, value: importer.graph.apply(maxPool, name, [value], { size, ...window }, value.scale) };
+}
+
+/** Means of what lies inside of the image; without padding it makes no difference whether that counts. */
+function averaging(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
+  const source = importer.real(x!, node);
+  const kernel = attribute(node, 'kernel_shape', 'ints', []);
+  if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
+  const window = windowOf(node, source, kernel);
+  if (attribute(node, 'count_include_pad', 'int', 0) !== 0 && window.padTop + window.padLeft > 0)
+    throw unsupported(node, 'padding that counts');
+  const attributes = { size: kernel[0]!, ...window };
+  return {
+    ...source,
+    value: importer.graph.apply(averagePool, importer.name(nameOf(node)), [source.value], attributes),
+  };
 }
 
 /** New channels of zeros, as shortcuts without parameters have them. */
