@@ -4,7 +4,7 @@
  */
 import type { Option, Command as Parser } from 'commander';
 import { backends } from '../backends/index.js';
-import { datasets } from '../data/index.js';
+import { datasetKinds } from '../data/index.js';
 import { filterForms } from '../formats/subbit.js';
 import { type Preset, presets } from '../nn/models/index.js';
 import { activationQuantizers, weightQuantizers } from '../nn/quantizers/index.js';
@@ -16,15 +16,22 @@ import { formats } from './commands/export.js';
 
 export const shells = { bash: bashScript, zsh: zshScript, fish: fishScript } as const;
 
+/** Values by what they are for. */
+type Listed = Readonly<Record<string, readonly string[]>>;
+
 /** Of options, by their long flags. */
-export const listedValues: Readonly<Record<string, readonly string[]>> = {
+export async function listedValues(): Promise<Listed> {
+  const sets = (await datasetKinds()).filter(({ published }) => published !== undefined);
+  return { ...fixedValues, '--data': sets.map(({ name }) => name) };
+}
+
+const fixedValues: Listed = {
   '--activation': ['clip', 'cabs'],
   '--activation-quantizer': Object.keys(activationQuantizers),
   '--backend': Object.keys(backends),
   '--checkpoint': ['last', 'best'],
   '--columns': ['selected', 'all'],
   '--compute': Object.keys(computes),
-  '--data': Object.keys(datasets),
   '--filters': filterForms,
   '--format': Object.keys(formats),
   '--optimizer': Object.keys(optimizers),
@@ -40,7 +47,7 @@ export const listedValues: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Of arguments, by what their placeholders may be: <run|model|preset>. */
-const listedArguments: Readonly<Record<string, readonly string[]>> = {
+const listedArguments: Listed = {
   preset: Object.keys(presets),
   shell: Object.keys(shells),
 };
@@ -65,7 +72,7 @@ interface CompletedCommand {
 }
 
 /** A command and all below it, the command first. */
-export function commandTree(command: Parser, above: readonly string[] = []): CompletedCommand[] {
+export function commandTree(command: Parser, listed: Listed, above: readonly string[] = []): CompletedCommand[] {
   const names = [...above, command.name()];
   const help = command.createHelp();
   const placeholders = help.visibleArguments(command).flatMap((argument) => argument.name().split('|'));
@@ -74,22 +81,24 @@ export function commandTree(command: Parser, above: readonly string[] = []): Com
     {
       path: names.join(' '),
       subcommands: children.map((child) => ({ name: child.name(), description: child.description() })),
-      options: help.visibleOptions(command).map(completedOption),
+      options: help.visibleOptions(command).map((option) => completedOption(option, listed)),
       values: placeholders.flatMap((name) => listedArguments[name] ?? []),
       takesFile: placeholders.some((name) => listedArguments[name] === undefined),
     },
-    ...children.filter((child) => child.name() !== 'help').flatMap((child) => commandTree(child as Parser, names)),
+    ...children
+      .filter((child) => child.name() !== 'help')
+      .flatMap((child) => commandTree(child as Parser, listed, names)),
   ];
 }
 
-function completedOption(option: Option): CompletedOption {
+function completedOption(option: Option, listed: Listed): CompletedOption {
   const { short, long, description } = option;
   return {
     flags: [long, short].filter((flag) => flag !== undefined),
     long,
     description,
     takesValue: option.required,
-    values: (long && listedValues[long]) || [],
+    values: (long && listed[long]) || [],
     takesFile: (option.required || option.optional) && /[<|[](file|dir|run|path)/.test(option.flags),
   };
 }

@@ -44,7 +44,7 @@ async function withLoader<T>(set: ImageSet, options: LoaderOptions, use: (loader
 }
 
 const augmentation = { cropPadding: 2, flip: true, brightness: 30, contrast: 0.5, resizedCrop: 0.3 };
-const training = { zeroPoints, shuffle: true, dropLast: true, augmentation };
+const training = { zeroPoints, shuffle: true, dropLast: true, augmentation, ahead: 0 };
 
 describe('without a thread', () => {
   test('evaluation goes in order and pads the last batch', async () => {
@@ -178,6 +178,18 @@ test('sets of 4,000 images and more get a thread unless told otherwise', async (
   await withLoader(large, { zeroPoints, batch: 500, ahead: 0 }, async (loader) =>
     expect(loader.isThreaded).toBe(false),
   );
+});
+
+test('so do smaller ones whose colours or sizes change', async () => {
+  const isThreaded = (change: object): Promise<boolean> =>
+    withLoader(
+      someSet(10),
+      { zeroPoints, batch: 5, augmentation: { cropPadding: 2, flip: true, ...change } },
+      async (loader) => loader.isThreaded,
+    );
+  expect(await isThreaded({})).toBe(false);
+  expect(await isThreaded({ brightness: 1 })).toBe(true);
+  expect(await isThreaded({ resizedCrop: 0.5 })).toBe(true);
 });
 
 describe('wrong use:', () => {

@@ -5,18 +5,18 @@
  * wait. A batch depends only on the set, the options, the epoch and its index (fill-batch.ts), so that the thread, the
  * number of buffers and a resume at any batch change nothing in it.
  *
- * Filling is copying, microseconds per image. For a small set a thread costs more than it saves; the loader then fills each
- * batch when it is asked for.
+ * Filling is copying, microseconds per image, unless colours or sizes change. For a small set of plain copies a thread costs more
+ * than it saves; the loader then fills each batch when it is asked for.
  */
 
-import { checkAugmentation, noAugmentation } from '../image/augmentation.js';
+import { changesContent, checkAugmentation, noAugmentation } from '../image/augmentation.js';
 import { imageBytes } from '../image/shape.js';
 import { UsageError } from '../util/errors.js';
 import type { Augmentation, ImageSet } from './dataset.js';
 import { sharedBytes, sharedIntegers } from './dataset.js';
 import { BatchFiller, type BatchMemory, type BatchPlan, numBatches } from './fill-batch.js';
 
-/** Sets of fewer images are filled without a thread unless `ahead` says otherwise. */
+/** Sets of fewer images are filled without a thread unless their filling takes time, or `ahead` says otherwise. */
 const smallSet = 4000;
 const defaultAhead = 3;
 
@@ -35,7 +35,7 @@ export interface LoaderOptions {
   readonly augmentation?: Augmentation;
   /**
    * Batches that a worker thread fills ahead of the one in use; 0 = no thread.
-   * @default 3, and 0 for fewer than 4,000 images
+   * @default 3, and 0 for fewer than 4,000 images that are only moved and mirrored
    */
   readonly ahead?: number;
   /** Told in one line when a thread was wanted and there is none. @default console.warn */
@@ -168,7 +168,8 @@ export async function createLoader(set: ImageSet, options: LoaderOptions): Promi
   const { augmentation = noAugmentation, onNotice = console.warn } = options;
   const plan: BatchPlan = { batch, zeroPoints, seed, shuffle, dropLast, augmentation };
   const shape = { numBatches: numBatches(set.count, plan) };
-  const ahead = options.ahead ?? (set.count < smallSet ? 0 : defaultAhead);
+  const isQuick = set.count < smallSet && !changesContent(augmentation);
+  const ahead = options.ahead ?? (isQuick ? 0 : defaultAhead);
   if (ahead > 0) {
     const memories = Array.from({ length: ahead + 1 }, () => newBatchMemory(set, batch));
     const { createThreadFeed } = await import('./thread-feed.js');

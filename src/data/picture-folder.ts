@@ -9,7 +9,7 @@
  * pictures are in the order of their names' code units, on every machine.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import type { ImageShape } from '../image/shape.js';
 import { FormatError, UsageError } from '../util/errors.js';
 import { DamagedRecords } from './damaged-records.js';
@@ -17,8 +17,8 @@ import { type Dataset, type DatasetKind, type LoadOptions, newJoinedSet } from '
 import { PictureDecoder } from './decode-pictures.js';
 import { holdOut, holdOutOptions } from './hold-out.js';
 import { normalisationOf } from './normalisation.js';
+import { isPictureName } from './picture-reader.js';
 
-const extensions: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
 const testNames = ['test', 'val', 'valid', 'validation'];
 
 interface LabelledFile {
@@ -27,7 +27,6 @@ interface LabelledFile {
 }
 
 const isHidden = (name: string): boolean => name.startsWith('.') || name.startsWith('__');
-const isPicture = (name: string): boolean => extensions.has(extname(name).toLowerCase());
 
 function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
@@ -44,14 +43,14 @@ function foldersIn(path: string): string[] {
 /** The pictures in `folder` and below. */
 function picturesIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => isPicture(name) && !name.split(/[/\\]/).some(isHidden))
+    .filter((name) => isPictureName(name) && !name.split(/[/\\]/).some(isHidden))
     .sort()
     .map((name) => join(folder, name));
 }
 
 /** Whether a folder has a picture that is not in a folder of its own. */
 function hasPictures(folder: string): boolean {
-  return readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isFile() && isPicture(entry.name));
+  return readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isFile() && isPictureName(entry.name));
 }
 
 /** The folder of the test split, judged by its having class folders. */

@@ -1,11 +1,19 @@
 /** Reading pictures (PNG, JPEG and whatever else sharp reads), with the optional package sharp. */
 import { existsSync } from 'node:fs';
+import { extname } from 'node:path';
 import type { ImageShape } from '../image/shape.js';
 import { FormatError, SubbitError, UsageError } from '../util/errors.js';
 
 export interface Picture extends ImageShape {
   /** [height, width, channels] */
   readonly data: Uint8Array;
+}
+
+const extensions: ReadonlySet<string> = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
+
+/** Whether a file is a picture, by its name. */
+export function isPictureName(name: string): boolean {
+  return extensions.has(extname(name).toLowerCase());
 }
 
 /** Reads a picture: a file, or the bytes of one. `name` is what errors call it. @default the file */

@@ -8,6 +8,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { imageBytes } from '../image/shape.js';
 import { FormatError } from '../util/errors.js';
 import { DamagedRecords } from './damaged-records.js';
 import { type Dataset, type DatasetKind, type ImageSet, type LoadOptions, newJoinedSet } from './dataset.js';
@@ -16,7 +17,6 @@ import { isMat, type MatArray, readMat } from './mat.js';
 import { firstBytes } from './places.js';
 
 const side = 32;
-const plane = side * side;
 const shape = { height: side, width: side, channels: 3 };
 const classes = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 const source = 'Netzer et al. 2011, http://ufldl.stanford.edu/housenumbers (format 2, cropped digits; for research)';
@@ -46,17 +46,20 @@ async function countImages(file: string): Promise<number> {
 /** From planes with the row varying fastest to rows of pixels. */
 async function readImages(array: MatArray, set: ImageSet, onImages: (done: number) => void): Promise<void> {
   const { images } = set;
-  const imageSize = 3 * plane;
-  let at = 0; // in X
+  let first = 0; // of the image
+  let [row, column, channel] = [0, 0, 0];
   for await (const piece of array.pieces()) {
-    for (const byte of piece) {
-      const within = at % imageSize;
-      const channel = Math.floor(within / plane);
-      const column = Math.floor(within / side) % side;
-      images[at - within + ((within % side) * side + column) * 3 + channel] = byte;
-      at++;
+    for (let i = 0; i < piece.length; i++) {
+      images[first + (row * side + column) * 3 + channel] = piece[i] as number;
+      if (++row < side) continue;
+      row = 0;
+      if (++column < side) continue;
+      column = 0;
+      if (++channel < 3) continue;
+      channel = 0;
+      first += imageBytes(shape);
     }
-    onImages(Math.floor(at / imageSize));
+    onImages(Math.floor(first / imageBytes(shape)));
   }
 }
 

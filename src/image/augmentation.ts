@@ -21,6 +21,11 @@ export interface Augmentation {
 
 export const noAugmentation: Augmentation = { cropPadding: 0, flip: false };
 
+/** Whether pixels get other values, and not only other places. */
+export function changesContent({ brightness = 0, contrast = 0, resizedCrop = 0 }: Augmentation): boolean {
+  return brightness > 0 || contrast > 0 || resizedCrop > 0;
+}
+
 /** Throws a UsageError that names what is out of range. */
 export function checkAugmentation(augmentation: Augmentation): void {
   const { cropPadding, brightness = 0, contrast = 0, resizedCrop = 0 } = augmentation;

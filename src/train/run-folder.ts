@@ -16,9 +16,9 @@ import { join } from 'node:path';
 import { removeTemporaryFiles, writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError, UsageError } from '../util/errors.js';
 import { checkpointFolder, isCheckpointName } from './checkpoint.js';
+import { removeEventFiles, tensorboardFolder } from './event-files.js';
 import { metricsFile } from './metrics.js';
 import { RunLock } from './run-lock.js';
-import { removeEvents, tensorboardFolder } from './tensorboard.js';
 
 const FORMAT = 'subbit run';
 const VERSION = 1;
@@ -170,7 +170,7 @@ function removeRun(path: string): void {
     for (const name of names.filter(isCheckpointName)) rmSync(join(checkpoints, name));
     if (names.every(isCheckpointName)) rmdirSync(checkpoints);
   }
-  removeEvents(tensorboardFolder(path));
+  removeEventFiles(tensorboardFolder(path));
   for (const file of [metricsFile(path), optionsFile(path)]) rmSync(file, { force: true });
 }
 

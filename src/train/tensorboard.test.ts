@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { removeEvents, TensorboardWriter, tensorboardFolder } from './tensorboard.js';
+import { removeEventFiles, tensorboardFolder } from './event-files.js';
+import { TensorboardWriter } from './tensorboard.js';
 
 const run = mkdtempSync(join(tmpdir(), 'subbit-tensorboard-'));
 const folder = tensorboardFolder(run);
@@ -32,10 +33,10 @@ test('writes an event per line that has numbers, after the two of the beginning'
 test("removes its own files and leaves others'", () => {
   const other = join(folder, 'events.out.tfevents.1.host');
   writeFileSync(other, '');
-  removeEvents(folder);
+  removeEventFiles(folder);
   expect(readdirSync(folder)).toEqual(['events.out.tfevents.1.host']);
   rmSync(other);
-  removeEvents(folder);
+  removeEventFiles(folder);
   expect(readdirSync(run)).toEqual([]);
-  removeEvents(folder);
+  removeEventFiles(folder);
 });

@@ -7,9 +7,7 @@
  *
  * A run that goes on begins another file; its first event tells TensorBoard to forget what was written after the checkpoint.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import {
   encodeEvent,
   encodeFileVersion,
@@ -18,6 +16,7 @@ import {
   type TensorboardValue,
 } from '../formats/tensorboard.js';
 import { SubbitError } from '../util/errors.js';
+import { eventFile } from './event-files.js';
 import type { Histogram } from './histograms.js';
 import type { MetricsLine } from './metrics.js';
 
@@ -26,8 +25,6 @@ const scalarTags = {
   step: { loss: 'train/loss', learningRate: 'train/learningRate', imagesPerSecond: 'train/imagesPerSecond' },
   epoch: { trainLoss: 'epoch/trainLoss', testLoss: 'epoch/testLoss', testAccuracy: 'epoch/testAccuracy' },
 } as const;
-
-const fileSuffix = '.subbit';
 
 /** Events wait in memory at most this long while more are appended. */
 const maxDelayMilliseconds = 1000;
@@ -41,7 +38,7 @@ export class TensorboardWriter {
   /** Begins a file in `folder`, which is made when absent; `step`: steps done before. */
   constructor(folder: string, step: number) {
     const seconds = Math.floor(Date.now() / 1000);
-    this.#file = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}${fileSuffix}`);
+    this.#file = eventFile(folder, seconds);
     this.#descriptor = this.#attempt(() => {
       mkdirSync(folder, { recursive: true });
       return openSync(this.#file, 'a');
@@ -98,17 +95,4 @@ function toTensorboard({ min, max, mean, deviation, counts }: Histogram): Tensor
   const count = counts.reduce((sum, each) => sum + each, 0);
   const limits = counts.map((_, i) => min + ((i + 1) / counts.length) * (max - min));
   return { min, max, count, sum: count * mean, sumOfSquares: count * (deviation ** 2 + mean ** 2), limits, counts };
-}
-
-export function tensorboardFolder(run: string): string {
-  return join(run, 'tensorboard');
-}
-
-/** Removes what this module wrote into `folder`; the folder too when nothing else is in it. */
-export function removeEvents(folder: string): void {
-  if (!existsSync(folder)) return;
-  const names = readdirSync(folder);
-  const isOurs = (name: string): boolean => name.startsWith('events.out.tfevents.') && name.endsWith(fileSuffix);
-  for (const name of names.filter(isOurs)) rmSync(join(folder, name));
-  if (names.every(isOurs)) rmdirSync(folder);
 }

@@ -2,7 +2,7 @@
 import type { Command as Parser } from 'commander';
 import { lookUp } from '../../util/nearest.js';
 import type { CliCommand } from '../command.js';
-import { commandTree, shells } from '../completion.js';
+import { commandTree, listedValues, shells } from '../completion.js';
 
 export const completionCommand: CliCommand = {
   register(program) {
@@ -10,8 +10,9 @@ export const completionCommand: CliCommand = {
       .command('completion')
       .description('print a script for the shell that completes commands, options and names')
       .argument('<shell>', Object.keys(shells).join(', '))
-      .action((shell: string, _: object, parser: Parser) => {
-        process.stdout.write(lookUp(shells, shell, 'shell')(commandTree(parser.parent!)));
+      .action(async (shell: string, _: object, parser: Parser) => {
+        const write = lookUp(shells, shell, 'shell');
+        process.stdout.write(write(commandTree(parser.parent!, await listedValues())));
       });
   },
 };

@@ -1,6 +1,5 @@
 /** What the page of a run shows, gathered: metrics, the last checkpoint, and an evaluation of the test set where the data is at hand. */
 import { openBackend } from '../../backends/index.js';
-import { openData, prepareDataset } from '../../data/index.js';
 import { buildGraph, type NetworkDefinition, openNetwork } from '../../nn/network.js';
 import { summarize } from '../../nn/summary.js';
 import type { Classification } from '../../runtime/classification.js';
@@ -10,6 +9,7 @@ import type { MetricsLine } from '../../train/metrics.js';
 import { Model } from '../../train/model.js';
 import { SubbitError } from '../../util/errors.js';
 import { layerTable, metricsOf, networkTitle, resultsOf, totalsText } from '../inspection.js';
+import { loadData } from '../load-data.js';
 import { createProgress, type Output } from '../output.js';
 import { descriptionOf, openCheckpoint, requireSameClasses } from '../runs.js';
 import { type Confusion, confusionOf } from './confusion.js';
@@ -77,8 +77,7 @@ async function evaluate(
   const { network, training } = descriptionOf(checkpoint);
   const source = data ?? training.data;
   try {
-    output.note(`loading ${source}`);
-    const { test, classes } = prepareDataset(await openData(source), definition.input);
+    const { test, classes } = await loadData(source, definition.input, output, { download: false });
     requireSameClasses(classes, network.classes);
     const backend = await openBackend({ onNotice: output.note });
     const model = new Model(backend, checkpoint, { network: definition });
