@@ -11,6 +11,7 @@ import { checked } from '../formats/subbit.js';
 import { parseBits } from '../nn/bits.js';
 import {
   activation,
+  averagePool,
   batchNorm,
   conv,
   dense,
@@ -34,6 +35,7 @@ const layers = (): Layer =>
   sequential(
     conv('stem', { channels: 8, padding: 1, bias: true }),
     batchNorm('bn0'),
+    averagePool('means', { size: 2, stride: 1, padding: 'valid' }),
     maxPool('pool', { size: 2, stride: 2, padding: 'same' }),
     activation('conv1'),
     conv('conv1', { channels: 8, size: 3, padding: 1, groups: 2 }),

@@ -21,7 +21,7 @@ import {
   unsupported,
   withBias,
 } from './importer.js';
-import { convolution, dense, pooling } from './products.js';
+import { averaging, convolution, dense, pooling } from './products.js';
 import { bipolarQuant, constantInput, dequantizeLinear, narrowed, quant, quantizeLinear } from './quantized.js';
 
 /** Inputs that a node leaves out are undefined. */
@@ -101,6 +101,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   },
   MatMul: (importer, node, [x, weights]) => dense(importer, node, x!, constantInput(node, weights, 'matrix')),
   MaxPool: pooling,
+  AveragePool: averaging,
   Pad: pad,
   Min(importer, node, [x, other]) {
     const end = constantInput(node, other, 'bound');

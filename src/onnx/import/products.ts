@@ -3,6 +3,7 @@ import type { TensorType } from '../../core/tensor.js';
 import type { OnnxNode } from '../../formats/onnx-model.js';
 import { conv2d } from '../../ops/conv2d/conv2d.js';
 import { spanOf } from '../../ops/conv2d/geometry.js';
+import { averagePool } from '../../ops/pool/average-pool.js';
 import { maxPool } from '../../ops/pool/pool.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import { type Constant, permuted } from './constants.js';
@@ -149,4 +150,19 @@ export function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Impor
       }),
     };
   return { ...source, value: importer.graph.apply(maxPool, name, [value], { size, ...window }, value.scale) };
+}
+
+/** Means of what lies inside of the image; without padding it makes no difference whether that counts. */
+export function averaging(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
+  const source = importer.real(x!, node);
+  const kernel = attribute(node, 'kernel_shape', 'ints', []);
+  if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
+  const window = windowOf(node, source, kernel);
+  if (attribute(node, 'count_include_pad', 'int', 0) !== 0 && window.padTop + window.padLeft > 0)
+    throw unsupported(node, 'padding that counts');
+  const attributes = { size: kernel[0]!, ...window };
+  return {
+    ...source,
+    value: importer.graph.apply(averagePool, importer.name(nameOf(node)), [source.value], attributes),
+  };
 }
