@@ -46,12 +46,12 @@ export async function loadData(
   source: string,
   shape: ImageShape,
   output: Output,
-  { strict = false }: { readonly strict?: boolean | undefined } = {},
+  { strict = false, download = true }: { readonly strict?: boolean | undefined; readonly download?: boolean } = {},
 ): Promise<Dataset> {
   output.note(`loading ${source}`);
   const reporting = reportingTo(output);
   try {
-    return await openData(source, { ...reporting, shape, strict });
+    return await openData(source, { ...reporting, shape, strict, download });
   } finally {
     reporting.stop();
   }

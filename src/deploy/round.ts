@@ -15,7 +15,7 @@
  * nodes that were applied to it since. What consumes it decides what becomes of the chain.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
-import { largestInteger, quantized, real, stepOf, type TypedArray } from '../core/tensor.js';
+import { largestInteger, real, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
@@ -32,6 +32,7 @@ import { rprelu } from '../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../ops/shortcut/shortcut.js';
 import { prune } from '../passes/prune.js';
 import { SubbitError } from '../util/errors.js';
+import { accumulatorsIn } from './accumulators.js';
 import { type Affine, affineOf, type Pending, rangeOf } from './affine.js';
 import { roundFilter } from './round-filter.js';
 import { runOp, type Tensor } from './run-op.js';
@@ -88,13 +89,14 @@ class Rounder {
   readonly #constants = new Map<Value, Tensor>();
   readonly #levels = new Map<Value, Value>();
   readonly #pending = new Map<Value, Pending>();
-  readonly #asAccumulators = new Map<Value, Value>();
+  readonly #accumulators: (x: Value) => Value;
   /** Values on the streams' grid, with the largest |real number| that each can hold. */
   readonly #streams = new Map<Value, number>();
 
   /** Without a grid the integers of the result mean nothing: only the bounds of the streams are of use. */
   constructor(graph: Graph, contents: ReadonlyMap<string, TypedArray>, grid: StreamGrid | undefined) {
     this.#grid = grid;
+    this.#accumulators = accumulatorsIn(this.rounded);
     const images = graph.inputs.get('images')!;
     this.#levels.set(images, this.rounded.input('images', images.type));
     for (const { value } of graph.variables.values()) {
@@ -265,32 +267,6 @@ class Rounder {
       value = this.rounded.apply(node.op, `${name}/${node.name}`, operands, node.attributes as never);
     }
     return this.rounded.apply(quantizer.op, name, [value, ...constantsOf(quantizer)], quantizer.attributes as never);
-  }
-
-  /** Thresholds compare accumulators. Levels, of an image or of another quantizer, become these by a product with 1. */
-  #accumulators(x: Value): Value {
-    if (x.type.dtype === 'i32') return x;
-    const known = this.#asAccumulators.get(x);
-    if (known !== undefined) return known;
-    const { name } = x;
-    const [, height, width, channels] = x.type.shape as [number, number, number, number];
-    const one = this.rounded.constant(
-      `${name}/one`,
-      quantized([1, 1, 1, channels], { kind: 'bipolar', max: 1, step: 1 }),
-      new Uint8Array(channels).fill(1),
-    );
-    const attributes = {
-      stride: 1,
-      padTop: 0,
-      padLeft: 0,
-      outHeight: height,
-      outWidth: width,
-      dilation: 1,
-      groups: channels,
-    };
-    const found = this.rounded.apply(integerConv2d, `${name}/integers`, [x, one], attributes);
-    this.#asAccumulators.set(x, found);
-    return found;
   }
 
   #constant(name: string, { type, data }: Tensor): Value {

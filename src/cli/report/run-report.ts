@@ -76,7 +76,7 @@ async function evaluate(
   const { input } = defineNetwork(network);
   const source = data ?? training.data;
   try {
-    const { test, classes } = await loadData(source, input, output);
+    const { test, classes } = await loadData(source, input, output, { download: false });
     requireSameClasses(classes, network.classes);
     const backend = await openBackend({ onNotice: output.note });
     const model = new Model(backend, checkpoint);

@@ -16,7 +16,7 @@ export interface Quantizer {
 
 export type QuantizerRole = 'weight' | 'activation';
 
-/** Throws a UsageError when the quantizer does not have so many bits. `of` says whose they are: "activation bits", with `in` beside them. */
+/** Throws a UsageError when the quantizer does not have so many bits. `of`: the layer whose they are, or the network's bits as written. */
 export function requireBits(
   role: QuantizerRole,
   { name, bits: own }: Quantizer,

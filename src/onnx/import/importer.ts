@@ -9,9 +9,10 @@ import { Graph, type Value } from '../../core/graph.js';
 import { type Encoding, quantized, real, type TensorType, type TypedArray } from '../../core/tensor.js';
 import type { OnnxAttribute, OnnxElementType, OnnxNode } from '../../formats/onnx-model.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
+import { addBias } from '../../ops/elementwise/elementwise.js';
 import { dequantize } from '../../ops/quantize/activations.js';
 import { SubbitError } from '../../util/errors.js';
-import type { Constant } from './constants.js';
+import { axisOf, type Constant } from './constants.js';
 
 /** In what order the model has a tensor's axes: of an image, or one row of features per image. */
 export type Axes = 'NCHW' | 'NHWC' | 'NC';
@@ -206,4 +207,31 @@ export function encodingOf(integers: Int32Array): { encoding: Encoding; stored: 
   if (least < -zeroPoint || most >= zeroPoint) return undefined;
   const encoding: Encoding = { kind: 'levels', max: 2 ** bits - 1, step: 1, zeroPoints: [zeroPoint] };
   return { encoding, stored: Uint8Array.from(integers, (each) => each + zeroPoint) };
+}
+
+export const nameOf = ({ name, outputs }: OnnxNode): string => name || outputs[0]!;
+
+/** Of what is computed, in our order of axes. */
+export const channelsOf = ({ value }: Computed): number => value.type.shape.at(-1)!;
+
+/** Numbers per channel are one after the other here only where features were not an image. */
+export function requireChannelsLast(node: OnnxNode, { image }: Computed): void {
+  if (image !== undefined) throw unsupported(node, 'numbers per feature of a flattened image');
+}
+
+/** One number per channel of `x`, from a constant that is broadcast to it. */
+export function perChannel(node: OnnxNode, x: Computed, constant: Constant): Float32Array {
+  const rank = x.axes === 'NC' ? 2 : 4;
+  const axis = axisOf(constant, Math.max(rank, constant.shape.length));
+  const channels = channelsOf(x);
+  if (axis === undefined) return new Float32Array(channels).fill(constant.data[0]!);
+  if (axis !== x.axes.indexOf('C') || constant.data.length !== channels)
+    throw unsupported(node, `a constant of shape [${constant.shape.join(', ')}]`);
+  requireChannelsLast(node, x);
+  return Float32Array.from(constant.data);
+}
+
+export function withBias(importer: Importer, node: OnnxNode, x: Computed, bias: Constant): Computed {
+  const stored = importer.storeReal(`${nameOf(node)}/bias`, perChannel(node, x, bias));
+  return { ...x, value: importer.graph.apply(addBias, importer.name(`${nameOf(node)}/biased`), [x.value, stored], {}) };
 }

@@ -1,25 +1,27 @@
 /** What each operator of ONNX becomes: a new one is an entry, under its name (with its domain, where it is not a standard one). */
 import type { Value } from '../../core/graph.js';
-import { sizeOf, type TensorType } from '../../core/tensor.js';
 import type { OnnxNode } from '../../formats/onnx-model.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
-import { conv2d } from '../../ops/conv2d/conv2d.js';
-import { spanOf } from '../../ops/conv2d/geometry.js';
-import { add, addBias, reshape } from '../../ops/elementwise/elementwise.js';
-import { globalAveragePool, maxPool } from '../../ops/pool/pool.js';
+import { add, reshape } from '../../ops/elementwise/elementwise.js';
+import { globalAveragePool } from '../../ops/pool/pool.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
-import { axisOf, type Constant, combined, permuted, reshaped } from './constants.js';
+import { type Constant, combined, permuted, reshaped } from './constants.js';
 import {
   type Axes,
   attribute,
   type Computed,
-  encodingOf,
+  channelsOf,
   type Imported,
   type Importer,
+  nameOf,
+  perChannel,
+  requireChannelsLast,
   unsupported,
+  withBias,
 } from './importer.js';
+import { convolution, dense, pooling } from './products.js';
 import { bipolarQuant, constantInput, dequantizeLinear, narrowed, quant, quantizeLinear } from './quantized.js';
 
 /** Inputs that a node leaves out are undefined. */
@@ -125,27 +127,6 @@ export const operators: Readonly<Record<string, Operator>> = {
   'qonnx.custom_op.general.BipolarQuant': (importer, node, inputs) => bipolarQuant(importer, node, inputs),
 };
 
-const nameOf = ({ name, outputs }: OnnxNode): string => name || outputs[0]!;
-
-const channelsOf = ({ value }: Computed): number => value.type.shape.at(-1)!;
-
-/** Numbers per channel are one after the other here only where features were not an image. */
-function requireChannelsLast(node: OnnxNode, { image }: Computed): void {
-  if (image !== undefined) throw unsupported(node, 'numbers per feature of a flattened image');
-}
-
-/** One number per channel of `x`, from a constant that is broadcast to it. */
-function perChannel(node: OnnxNode, x: Computed, constant: Constant): Float32Array {
-  const rank = x.axes === 'NC' ? 2 : 4;
-  const axis = axisOf(constant, Math.max(rank, constant.shape.length));
-  const channels = channelsOf(x);
-  if (axis === undefined) return new Float32Array(channels).fill(constant.data[0]!);
-  if (axis !== x.axes.indexOf('C') || constant.data.length !== channels)
-    throw unsupported(node, `a constant of shape [${constant.shape.join(', ')}]`);
-  requireChannelsLast(node, x);
-  return Float32Array.from(constant.data);
-}
-
 function arithmetic(importer: Importer, node: OnnxNode, [a, b]: readonly (Imported | undefined)[]): Imported {
   if (a!.kind === 'constant' && b!.kind === 'constant') {
     const found = combined(node.op, a!.constant, b!.constant);
@@ -197,11 +178,6 @@ function withConstant(importer: Importer, node: OnnxNode, x: Imported, constant:
   });
 }
 
-function withBias(importer: Importer, node: OnnxNode, x: Computed, bias: Constant): Computed {
-  const stored = importer.storeReal(`${nameOf(node)}/bias`, perChannel(node, x, bias));
-  return { ...x, value: importer.graph.apply(addBias, importer.name(`${nameOf(node)}/biased`), [x.value, stored], {}) };
-}
-
 function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Imported | undefined)[]): Imported {
   const end = (tensor: Imported | undefined, name: string, otherwise: number): number =>
     tensor === undefined ? attribute(node, name, 'float', otherwise) : constantInput(node, tensor, name).data[0]!;
@@ -249,141 +225,6 @@ function constant(_: Importer, node: OnnxNode): Imported {
   if (floats !== undefined && 'floats' in floats) return numbers([floats.floats.length], floats.floats);
   if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints);
   throw unsupported(node, 'a constant that is no number');
-}
-
-interface Window {
-  readonly stride: number;
-  readonly padTop: number;
-  readonly padLeft: number;
-  readonly outHeight: number;
-  readonly outWidth: number;
-}
-
-/** Strides, pads and sizes of the output of a window over an image; `kernel`: height and width of the window, dilated. */
-function windowOf(node: OnnxNode, { value, axes }: Computed, kernel: readonly number[]): Window {
-  if (axes !== 'NCHW') throw unsupported(node, `an image in the order ${axes}`);
-  const [, height, width] = value.type.shape as [number, number, number];
-  const strides = attribute(node, 'strides', 'ints', [1, 1]);
-  if (strides.length !== 2 || strides[0] !== strides[1]) throw unsupported(node, `strides [${strides.join(', ')}]`);
-  const stride = strides[0]!;
-  const mode = attribute(node, 'auto_pad', 'text', 'NOTSET');
-  let pads = attribute(node, 'pads', 'ints', [0, 0, 0, 0]);
-  if (mode === 'SAME_UPPER' || mode === 'SAME_LOWER') {
-    const total = [height, width].map((extent, i) =>
-      Math.max(0, (Math.ceil(extent / stride) - 1) * stride + kernel[i]! - extent),
-    );
-    const before = total.map((each) => (mode === 'SAME_UPPER' ? Math.floor(each / 2) : Math.ceil(each / 2)));
-    pads = [...before, ...total.map((each, i) => each - before[i]!)];
-  } else if (mode === 'VALID') pads = [0, 0, 0, 0];
-  else if (mode !== 'NOTSET') throw unsupported(node, `auto_pad ${mode}`);
-  if (pads.length !== 4 || pads.some((each) => each < 0)) throw unsupported(node, `pads [${pads.join(', ')}]`);
-  const round = attribute(node, 'ceil_mode', 'int', 0) === 1 ? Math.ceil : Math.floor;
-  const out = [height, width].map((extent, i) => round((extent + pads[i]! + pads[i + 2]! - kernel[i]!) / stride) + 1);
-  return { stride, padTop: pads[0]!, padLeft: pads[1]!, outHeight: out[0]!, outWidth: out[1]! };
-}
-
-function convolution(
-  importer: Importer,
-  node: OnnxNode,
-  [x, weights, bias]: readonly (Imported | undefined)[],
-): Imported {
-  const source = importer.operand(x!, node);
-  const stored = constantInput(node, weights, 'filter');
-  if (stored.shape.length !== 4) throw unsupported(node, `a filter of ${stored.shape.length} axes`);
-  const dilations = attribute(node, 'dilations', 'ints', [1, 1]);
-  if (dilations[0] !== dilations[1]) throw unsupported(node, `dilations [${dilations.join(', ')}]`);
-  const dilation = dilations[0]!;
-  const groups = attribute(node, 'group', 'int', 1);
-  const kernel = stored.shape.slice(2).map((size) => spanOf(size, dilation));
-  const filter = permuted(stored, [2, 3, 1, 0]);
-  const y = product(importer, node, source, filter, { ...windowOf(node, source, kernel), dilation, groups });
-  return bias === undefined
-    ? y
-    : withBias(importer, node, y, {
-        ...constantInput(node, bias, 'bias'),
-        shape: [sizeOf(constantInput(node, bias, 'bias').shape), 1, 1],
-      });
-}
-
-/** x [N, C] times a matrix [C, K]: a 1x1 convolution of a 1x1 image. */
-function dense(importer: Importer, node: OnnxNode, x: Imported, matrix: Constant): Computed {
-  const source = importer.operand(x, node);
-  const features = channelsOf(source);
-  const [, height, width] = source.value.type.shape;
-  if (matrix.shape.length !== 2 || matrix.shape[0] !== features || height !== 1 || width !== 1)
-    throw unsupported(node, `a matrix of shape [${matrix.shape.join(', ')}] for ${features} features`);
-  const ordered = source.image === undefined ? matrix : channelsLastRows(matrix, source.image);
-  const filter = {
-    ...ordered,
-    shape: [1, 1, features, matrix.shape[1]!],
-    ...(ordered.levels && { levels: { ...ordered.levels, axis: 3 } }),
-  };
-  if (ordered.levels !== undefined && ordered.levels.scale.length > 1 && ordered.levels.axis !== 1)
-    throw unsupported(node, 'a scale per input of a matrix');
-  const window = { stride: 1, padTop: 0, padLeft: 0, outHeight: 1, outWidth: 1, dilation: 1, groups: 1 };
-  const { image: _, ...rest } = source;
-  return { ...product(importer, node, rest, filter, window), axes: 'NC' };
-}
-
-/** Rows of a matrix from the order [C, H, W] of a flattened image to [H, W, C]. */
-function channelsLastRows(matrix: Constant, { height, width, channels }: NonNullable<Computed['image']>): Constant {
-  const columns = matrix.shape[1]!;
-  const { levels } = matrix;
-  const image: Constant = {
-    shape: [channels, height, width, columns],
-    data: matrix.data,
-    ...(levels && { levels: { ...levels, axis: levels.axis === 1 ? 3 : levels.axis } }),
-  };
-  const moved = permuted(image, [1, 2, 0, 3]);
-  return { ...moved, shape: matrix.shape, ...(moved.levels && { levels: { ...moved.levels, axis: levels!.axis } }) };
-}
-
-function product(
-  importer: Importer,
-  node: OnnxNode,
-  x: Computed,
-  filter: Constant,
-  geometry: Window & { readonly dilation: number; readonly groups: number },
-): Computed {
-  const name = importer.name(nameOf(node));
-  const type: TensorType = { dtype: 'f32', shape: filter.shape };
-  const levels = filter.levels && encodingOf(filter.levels.integers);
-  const outputs = filter.shape[3]!;
-  const isPerTensor = filter.levels?.scale.length === 1;
-  if (levels !== undefined && !isPerTensor && (filter.levels!.axis !== 3 || filter.levels!.scale.length !== outputs))
-    throw unsupported(node, 'a scale of a filter that is not one per output channel');
-  const weights =
-    levels === undefined
-      ? importer.store(`${name}/filter`, type, Float32Array.from(filter.data))
-      : importer.store(
-          `${name}/filter`,
-          { dtype: 'u8', shape: filter.shape, encoding: levels.encoding },
-          levels.stored,
-        );
-  const scale = levels && importer.storeReal(`${name}/filter/scale`, filter.levels!.scale);
-  const value = importer.graph.apply(conv2d, name, [x.value, weights, x.value.scale, scale], geometry);
-  return { ...x, value };
-}
-
-function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
-  const source = importer.operand(x!, node);
-  const { value } = source;
-  const kernel = attribute(node, 'kernel_shape', 'ints', []);
-  if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
-  if (attribute(node, 'dilations', 'ints', [1, 1]).some((each) => each !== 1)) throw unsupported(node, 'dilations');
-  const window = windowOf(node, source, kernel);
-  const name = importer.name(nameOf(node));
-  const size = kernel[0]!;
-  // A maximum over one pixel takes every stride-th.
-  if (size === 1 && value.type.encoding === undefined)
-    return {
-      ...source,
-      value: importer.graph.apply(strideShortcut, name, [value], {
-        stride: window.stride,
-        channels: channelsOf(source),
-      }),
-    };
-  return { ...source, value: importer.graph.apply(maxPool, name, [value], { size, ...window }, value.scale) };
 }
 
 /** New channels of zeros, as shortcuts without parameters have them. */
