@@ -1,13 +1,14 @@
 /** What inspect says of one network: a run, a deployed model, or a preset that was never trained. */
 import { existsSync, statSync } from 'node:fs';
 import { presets } from '../nn/models/index.js';
-import { buildGraph, defineNetwork, type NetworkDescription } from '../nn/network.js';
+import { buildGraph, type NetworkDescription, openNetwork } from '../nn/network.js';
 import { type LayerSummary, type NetworkSummary, summarize } from '../nn/summary.js';
 import { lastFile } from '../train/checkpoint.js';
 import { type MetricsLine, metricsFile, readMetrics } from '../train/metrics.js';
 import { lookUp } from '../util/nearest.js';
 import { codewordTable } from './codeword-table.js';
 import { type DeployedSummary, describeEncoding, summarizeDeployed } from './deployed-summary.js';
+import type { Chosen } from './model-option.js';
 import { isModelFile, readModel } from './models.js';
 import { type NetworkOptions, networkChoices } from './network-options.js';
 import { formatBytes, formatTable, type Output } from './output.js';
@@ -39,21 +40,29 @@ export interface RunResults {
   readonly bestAccuracy: number;
 }
 
-export function inspectTarget(target: string, options: InspectionOptions, output: Output): Inspection {
+export async function inspectTarget(target: string, options: InspectionOptions, output: Output): Promise<Inspection> {
   return isModelFile(target) ? inspectModel(target) : inspectNetwork(target, options, output);
 }
 
-function inspectNetwork(target: string, options: InspectionOptions, output: Output): Inspection {
+/** Of a preset or a model of the user's own. */
+export async function inspectChosen({ choice }: Chosen, options: InspectionOptions): Promise<Inspection> {
+  return inspectDescription(describeChoice(choice, options), null);
+}
+
+async function inspectNetwork(target: string, options: InspectionOptions, output: Output): Promise<Inspection> {
   const isRun = existsSync(target);
   const run = isRun ? descriptionOf(openCheckpoint(target, 'last', output.note)) : undefined;
   const description = run?.network ?? describePreset(target, options);
-  const { graph } = buildGraph(defineNetwork(description), { batch: 1, training: true, seed: 0 });
-  const summary = summarize(graph);
   const fileBytes = isRun && existsSync(lastFile(target)) ? statSync(lastFile(target)).size : null;
+  return { ...(await inspectDescription(description, fileBytes)), ...(run && { settings: settingsOf(run) }) };
+}
+
+async function inspectDescription(description: NetworkDescription, fileBytes: number | null): Promise<Inspection> {
+  const { graph } = buildGraph(await openNetwork(description), { batch: 1, training: true, seed: 0 });
+  const summary = summarize(graph);
   const title = networkTitle(description);
   return {
     ...{ title, summary, fileBytes },
-    ...(run && { settings: settingsOf(run) }),
     object: { ...summary, totals: { ...summary.totals, fileBytes } },
     text: () => `${title}\n${formatSummary(summary)}`,
   };
@@ -89,9 +98,12 @@ export function resultsOf(metrics: readonly MetricsLine[]): RunResults | undefin
 }
 
 function describePreset(name: string, options: InspectionOptions): NetworkDescription {
-  const preset = lookUp(presets, name, 'run or preset');
+  return describeChoice({ preset: lookUp(presets, name, 'run or preset').name }, options);
+}
+
+function describeChoice(choice: Chosen['choice'], options: InspectionOptions): NetworkDescription {
   const classes = Array.from({ length: options.classes }, (_, i) => String(i));
-  return { preset: preset.name, ...networkChoices(options), classes, zeroPoints: [0], step: 1 / 255 };
+  return { ...choice, ...networkChoices(options), classes, zeroPoints: [0], step: 1 / 255 };
 }
 
 export function networkTitle({ preset, width, bits, codewords }: NetworkDescription): string {

@@ -1,7 +1,7 @@
 /** Reading a run folder back: its description and its trained network. */
 import { existsSync } from 'node:fs';
 import { bestFile, type Checkpoint, findNewest, lastFile, loadCheckpoint } from '../train/checkpoint.js';
-import type { RunDescription } from '../train/config.js';
+import { currentDescription, type RunDescription } from '../train/config.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 
@@ -23,7 +23,7 @@ export function openCheckpoint(run: string, choice: string, note: (line: string)
 }
 
 export function descriptionOf(checkpoint: Checkpoint): RunDescription {
-  return checkpoint.network as unknown as RunDescription;
+  return currentDescription(checkpoint.network as unknown as RunDescription);
 }
 
 export function requireSameClasses(data: readonly string[], network: readonly string[]): void {

@@ -4,6 +4,7 @@ import type { Augmentation, Dataset } from '../data/index.js';
 import { optimizers } from '../optim/optimizers.js';
 import { schedules } from '../optim/schedules.js';
 import type { TrainingConfig } from '../train/config.js';
+import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 import { integer, number, share } from './command.js';
 import { addDataOptions, type DataOptions } from './load-data.js';
@@ -17,6 +18,8 @@ export interface TrainingOptions extends TrainingRunOptions, DataOptions {
   readonly schedule?: string;
   readonly warmup?: number;
   readonly weightDecay?: number;
+  readonly decayOf?: Readonly<Record<string, number>>;
+  readonly labelSmoothing?: number;
   readonly crop?: number;
   readonly flip?: boolean;
   readonly brightness?: number;
@@ -37,10 +40,16 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
     .option('--epochs <n>', `epochs; ${defaults} by default`, integer('--epochs', 1))
     .option('--batch <n>', `images per step; ${defaults} by default`, integer('--batch', 1))
     .option('--lr <rate>', `learning rate; ${defaults} by default`, number('--lr', 0))
-    .option('--optimizer <name>', `${Object.keys(optimizers).join(' or ')}; ${defaults} by default`)
+    .option('--optimizer <name>', `${Object.keys(optimizers).join(', ')}; ${defaults} by default`)
     .option('--schedule <name>', `${Object.keys(schedules).join(', ')}; ${defaults} by default`)
     .option('--warmup <steps>', 'steps of linear warm-up', integer('--warmup', 0))
-    .option('--weight-decay <l2>', 'L2 coefficient of the filters', number('--weight-decay', 0))
+    .option('--weight-decay <l2>', 'L2 coefficient of all filters (adamw: decoupled)', number('--weight-decay', 0))
+    .option(
+      '--decay-of <PREFIX=L2>',
+      'another for the filters of layers whose names begin so; the longest that fits counts; may be repeated',
+      collectDecayOf,
+    )
+    .option('--label-smoothing <share>', 'of the uniform distribution in the targets', share('--label-smoothing'))
     .option(
       '--crop <pixels>',
       `random crop with this padding; this and the next four: ${defaults} or else the data set's by default`,
@@ -85,6 +94,18 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
     .option('--json', 'print one JSON object when done');
 }
 
+function collectDecayOf(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new UsageError(`--decay-of takes PREFIX=L2, like fc=1e-4, not '${text}'`);
+  return { ...before, [text.slice(0, at)]: number('--decay-of', 0)(text.slice(at + 1)) };
+}
+
+/** A coefficient for all filters takes the place of the defaults' groups. */
+function decayOf(defaults: TrainingDefaults, options: TrainingOptions): Pick<TrainingConfig, 'decayOf'> {
+  const groups = { ...(options.weightDecay === undefined ? defaults.decayOf : {}), ...options.decayOf };
+  return Object.keys(groups).length === 0 ? {} : { decayOf: groups };
+}
+
 /** Of a preset, or of the run to go on from. */
 type TrainingDefaults = Omit<TrainingConfig, 'data' | 'augmentation' | 'seed'> & {
   readonly augmentation?: Augmentation;
@@ -97,7 +118,7 @@ export function trainingConfig(
   data: Dataset,
   options: TrainingOptions,
 ): TrainingConfig {
-  const { optimizer, schedule } = options;
+  const { optimizer, schedule, labelSmoothing: smoothing = defaults.labelSmoothing } = options;
   if (optimizer !== undefined) lookUp(optimizers, optimizer, 'optimizer');
   if (schedule !== undefined) lookUp(schedules, schedule, 'schedule');
   return {
@@ -116,7 +137,8 @@ export function trainingConfig(
       ...(options.warmup === undefined ? {} : { warmupSteps: options.warmup }),
     },
     weightDecay: options.weightDecay ?? defaults.weightDecay,
-    ...(defaults.decayed === undefined ? {} : { decayed: defaults.decayed }),
+    ...decayOf(defaults, options),
+    ...(smoothing === undefined ? {} : { labelSmoothing: smoothing }),
     ...(defaults.renewals === undefined ? {} : { renewals: defaults.renewals }),
     augmentation: augmentationOf(defaults.augmentation ?? data.augmentation, options),
     ...(options.teacher === undefined ? {} : { distillation: { teacher: options.teacher, weight: options.distill } }),

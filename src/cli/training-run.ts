@@ -5,7 +5,7 @@ import { initialSelection } from '../compact/initial-selection.js';
 import type { Backend } from '../core/backend.js';
 import type { Graph } from '../core/graph.js';
 import type { Dataset } from '../data/index.js';
-import { buildGraph, defineNetwork, type NetworkDefinition } from '../nn/network.js';
+import { buildGraph, type NetworkDefinition, openNetwork } from '../nn/network.js';
 import { isSelectionVariable } from '../nn/selection.js';
 import { type LayerSummary, summarize } from '../nn/summary.js';
 import { type Checkpoint, saveCheckpoint } from '../train/checkpoint.js';
@@ -65,7 +65,7 @@ export interface NewRun {
 
 /** Begins a run in a folder of its own and trains. A mistake in the description leaves no folder behind. */
 export async function startTraining({ description, data, options, parser, output, parent }: NewRun): Promise<void> {
-  const network = defineNetwork(description.network);
+  const network = await openNetwork(description.network);
   const { graph } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
   const initial = parent && initialTensors(network, graph, parent);
   const backend = await openBackend({ ...options, onNotice: output.note });

@@ -3,6 +3,7 @@ import type { Node, Value } from '../core/graph.js';
 import { stepOf, type TypedArray } from '../core/tensor.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
+import { maxMultiplier } from '../ops/integer/rescale.js';
 import type { Tensor } from './run-op.js';
 
 /** A real value as integers of the new graph and what is still to be done to them. */
@@ -12,6 +13,10 @@ export interface Pending {
   readonly scale: Tensor | undefined;
   /** Nodes of the old graph, in order. */
   readonly chain: readonly Node[];
+}
+
+export function appended(pending: Pending, node: Node): Pending {
+  return { ...pending, chain: [...pending.chain, node] };
 }
 
 export interface Affine {
@@ -45,4 +50,38 @@ export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedAr
 /** The largest |slope * x + intercept| of any channel for |x| <= bound. */
 export function rangeOf({ slope, intercept }: Affine, bound: number): number {
   return slope.reduce((range, each, c) => Math.max(range, Math.abs(each) * bound + Math.abs(intercept[c]!)), 0);
+}
+
+/**
+ * One step for the logits of all classes, whose accumulators are at most `max`: that of the accumulators where all have the same, else
+ * as fine as multipliers are; one bit at a time coarser until weights and bias fit together. `bound`: of the real numbers.
+ */
+export function stepOfClasses(
+  { slope, intercept }: Affine,
+  max: number,
+): { step: number; bound: number; isShared: boolean } {
+  const largest = Math.max(...slope.map(Math.abs));
+  const bound = max * largest + Math.max(...intercept.map(Math.abs));
+  let step = largest > 0 ? largest : 1;
+  const isShared = slope.every((each) => each === step);
+  if (!isShared) step = Math.max(step / maxMultiplier, bound / 2 ** 30);
+  while (bound / step > 2 ** 31 - 2) step *= 2;
+  return { step, bound, isShared };
+}
+
+/** How many standard deviations above its mean a channel that no function bounds is clamped. */
+const clampedDeviations = 8;
+
+/** Where values are clamped: what the chain's last batch norm makes likely, or the static bound. */
+export function clampOf(pending: Pending, affine: Affine, contentsOf: (value: Value) => TypedArray): number {
+  const norm = pending.chain.findLast((node) => node.op.name === batchNormalize.name);
+  let range = 0;
+  if (norm === undefined) {
+    range = rangeOf(affine, pending.integer.type.encoding!.max);
+  } else {
+    const [gamma, beta] = norm.inputs.slice(3).map((value) => contentsOf(value!));
+    for (const [c, g] of gamma!.entries())
+      range = Math.max(range, Math.abs(beta![c]!) + clampedDeviations * Math.abs(g));
+  }
+  return range > 0 ? range : 1;
 }

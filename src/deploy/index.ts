@@ -7,9 +7,10 @@ import type { Checkpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
 import { SubbitError } from '../util/errors.js';
 import { lowerNetwork } from './lower.js';
-import { type Rounding, roundNetwork } from './round.js';
+import { roundNetwork } from './round.js';
+import type { Rounding } from './rounding.js';
 
-export type { Rounding } from './round.js';
+export type { Rounding } from './rounding.js';
 
 export interface Deployment {
   readonly network: DeployedNetwork;

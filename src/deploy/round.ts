@@ -18,34 +18,29 @@ import { Graph, type Node, type Value } from '../core/graph.js';
 import { largestInteger, real, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { concat } from '../ops/concat/concat.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
-import { add, addBias, reshape } from '../ops/elementwise/elementwise.js';
+import { add, addBias } from '../ops/elementwise/elementwise.js';
 import { integerAdd } from '../ops/integer/integer-add.js';
-import { integerMaxPool, sumPool } from '../ops/integer/integer-pool.js';
-import { maxMultiplier, multiplierOf, rescale } from '../ops/integer/rescale.js';
+import { maxMultiplier } from '../ops/integer/rescale.js';
 import { integerConv2d } from '../ops/integer-conv2d/integer-conv2d.js';
-import { globalAveragePool, maxPool } from '../ops/pool/pool.js';
+import { averagePool } from '../ops/pool/average-pool.js';
 import { dequantize, quantizeUnit } from '../ops/quantize/activations.js';
 import { quantizeScaled } from '../ops/quantize/learned.js';
 import { quantizeSign } from '../ops/quantize/weights.js';
 import { rprelu } from '../ops/rprelu/rprelu.js';
-import { strideShortcut } from '../ops/shortcut/shortcut.js';
 import { prune } from '../passes/prune.js';
 import { SubbitError } from '../util/errors.js';
 import { accumulatorsIn } from './accumulators.js';
-import { type Affine, affineOf, type Pending, rangeOf } from './affine.js';
+import { type Affine, affineOf, appended, clampOf, type Pending, rangeOf, stepOfClasses } from './affine.js';
+import { isMove, moved } from './moves.js';
+import { type Clamp, rescaled } from './rescaled.js';
 import { roundFilter } from './round-filter.js';
+import type { Rounding } from './rounding.js';
 import { runOp, type Tensor } from './run-op.js';
 import { movedScale, multiplied } from './scales.js';
 import { rpreluError, rpreluParts } from './stream-rprelu.js';
-
-/** What was rounded, for people. */
-export interface Rounding {
-  readonly layer: string;
-  readonly what: string;
-  /** Root of the mean square of the rounding error, relative to that of the numbers. Absent where there is no such number. */
-  readonly relativeError?: number;
-}
+import { pixelsOfWindows, sumOfWindows } from './window-sums.js';
 
 export interface RoundedNetwork {
   readonly graph: Graph;
@@ -54,8 +49,6 @@ export interface RoundedNetwork {
 
 /** Bits of what goes into a float layer when its activation is bounded. */
 const inputBits = 8;
-/** How many standard deviations above its mean a channel that no function bounds is clamped. */
-const clampedDeviations = 8;
 /** Largest integer of a clamped channel. */
 const fixedPointMax = 32767;
 
@@ -93,6 +86,21 @@ class Rounder {
   /** Values on the streams' grid, with the largest |real number| that each can hold. */
   readonly #streams = new Map<Value, number>();
 
+  /** By op: what yields a real value. */
+  readonly #computing: Readonly<Record<string, (node: Node) => Pending>> = {
+    ...Object.fromEntries([addBias, batchNormalize, activate].map(({ name }) => [name, (node) => this.#append(node)])),
+    [dequantize.name]: (node) => ({
+      integer: this.#levelsOf(node)[0]!,
+      scale: this.#scaleOf(node.inputs[1]),
+      chain: [],
+    }),
+    [concat.name]: (node) => this.#joinStreams(node),
+    [conv2d.name]: (node) => this.#convolve(node),
+    [add.name]: (node) => this.#addStreams(node),
+    [rprelu.name]: (node) => this.#applyRprelu(node),
+    [averagePool.name]: (node) => this.#average(node),
+  };
+
   /** Without a grid the integers of the result mean nothing: only the bounds of the streams are of use. */
   constructor(graph: Graph, contents: ReadonlyMap<string, TypedArray>, grid: StreamGrid | undefined) {
     this.#grid = grid;
@@ -124,40 +132,22 @@ class Rounder {
     }
     const x = inputs[0]!;
     const levels = this.#levels.get(x);
-    if (this.#isMove(node)) {
-      if (levels !== undefined) this.#levels.set(result, this.#move(node, levels));
+    if (isMove(node)) {
+      if (levels !== undefined) this.#levels.set(result, moved(this.rounded, node, levels));
       else this.#pending.set(result, this.#moveReal(node));
       return;
     }
-    switch (node.op.name) {
-      case conv2d.name:
-        this.#pending.set(result, this.#convolve(node));
-        return;
-      case add.name:
-        this.#pending.set(result, this.#addStreams(node));
-        return;
-      case rprelu.name:
-        this.#pending.set(result, this.#applyRprelu(node));
-        return;
-      case quantizeUnit.name:
-      case quantizeScaled.name:
-      case quantizeSign.name:
-        this.#levels.set(result, this.#quantize(this.#pendingOf(x), node.name, node));
-        return;
-      case dequantize.name:
-        this.#pending.set(result, { integer: levels!, scale: this.#scaleOf(node.inputs[1]), chain: [] });
-        return;
-      case globalAveragePool.name:
-        this.#pending.set(result, this.#average(node));
-        return;
-      case addBias.name:
-      case batchNormalize.name:
-      case activate.name:
-        this.#pending.set(result, this.#append(this.#pendingOf(x), node));
-        return;
-      default:
-        throw new SubbitError(`${node.name}: the op ${node.op.name} cannot be deployed`);
-    }
+    const { name, op } = node;
+    if ([quantizeUnit, quantizeScaled, quantizeSign].some((each) => each.name === op.name))
+      this.#levels.set(result, this.#quantize(this.#pendingOf(x), name, node));
+    else if (op.name === concat.name && levels !== undefined)
+      this.#levels.set(result, this.rounded.apply(concat, name, this.#levelsOf(node), {}));
+    else if (Object.hasOwn(this.#computing, op.name)) this.#pending.set(result, this.#computing[op.name]!(node));
+    else throw new SubbitError(`${name}: the op ${op.name} cannot be deployed`);
+  }
+
+  #levelsOf({ inputs }: Node): (Value | undefined)[] {
+    return inputs.map((value) => value && this.#levels.get(value));
   }
 
   #pendingOf(value: Value): Pending {
@@ -166,30 +156,19 @@ class Rounder {
     return pending;
   }
 
-  #append(pending: Pending, node: Node): Pending {
-    return { ...pending, chain: [...pending.chain, node] };
-  }
-
-  #isMove({ op }: Node): boolean {
-    return op.name === maxPool.name || op.name === strideShortcut.name || op.name === reshape.name;
-  }
-
-  /** Ops that move elements without computing, on integers. Quantization is monotone, so maxima may be taken after it. */
-  #move(node: Node, value: Value): Value {
-    const { name, attributes } = node;
-    if (node.op.name === maxPool.name) return this.rounded.apply(integerMaxPool, name, [value], attributes);
-    return this.rounded.apply(node.op, name, [value], attributes as never);
+  #append(node: Node): Pending {
+    return appended(this.#pendingOf(node.inputs[0]!), node);
   }
 
   /** The same on a real value: at once while nothing real has been done to its integers. A scale is positive, so maxima stay. */
   #moveReal(node: Node): Pending {
     const pending = this.#pendingOf(node.inputs[0]!);
-    if (pending.chain.length > 0) return this.#append(pending, node);
-    const moved = this.#move(node, pending.integer);
+    if (pending.chain.length > 0) return appended(pending, node);
+    const integer = moved(this.rounded, node, pending.integer);
     const scale = pending.scale && movedScale(pending.scale, node, pending.integer.type);
     const bound = this.#streams.get(pending.integer);
-    if (bound !== undefined) this.#streams.set(moved, bound);
-    return { ...pending, integer: moved, scale };
+    if (bound !== undefined) this.#streams.set(integer, bound);
+    return { ...pending, integer, scale };
   }
 
   #convolve(node: Node): Pending {
@@ -235,9 +214,11 @@ class Rounder {
   /** What goes into a float layer, as integers. `terms` products are summed; without it, as many bits as there are. */
   #roundInput(layer: string, { chain, ...source }: Pending, terms = 1): Value {
     // What only moves elements at the end of the chain moves integers instead.
-    const end = chain.findLastIndex((node) => !this.#isMove(node)) + 1;
+    const end = chain.findLastIndex((node) => !isMove(node)) + 1;
     const pending = { ...source, chain: chain.slice(0, end) };
-    return chain.slice(end).reduce((value, node) => this.#move(node, value), this.#roundedInput(layer, pending, terms));
+    return chain
+      .slice(end)
+      .reduce((value, node) => moved(this.rounded, node, value), this.#roundedInput(layer, pending, terms));
   }
 
   #roundedInput(layer: string, pending: Pending, terms: number): Value {
@@ -278,24 +259,10 @@ class Rounder {
     const last = pending.chain.at(-1);
     const isRelu = last?.op.name === activate.name;
     const affine = this.#affine(isRelu ? { ...pending, chain: pending.chain.slice(0, -1) } : pending, layer);
-    const range = this.#clampOf(pending, affine);
+    const range = clampOf(pending, affine, (value) => this.#constants.get(value)!.data);
     const step = range / max;
     this.roundings.push({ layer, what: `input to integers up to ${max}, clamped at ${range.toPrecision(3)}` });
     return this.#rescale(`${layer}/input`, pending.integer, affine, { step, low: isRelu ? 0 : -max, high: max });
-  }
-
-  /** Where values are clamped: what the chain's last batch norm makes likely, or the static bound. */
-  #clampOf(pending: Pending, affine: Affine): number {
-    const norm = pending.chain.findLast((node) => node.op.name === batchNormalize.name);
-    let range = 0;
-    if (norm === undefined) {
-      range = rangeOf(affine, pending.integer.type.encoding!.max);
-    } else {
-      const [gamma, beta] = norm.inputs.slice(3).map((value) => this.#constants.get(value!)!.data);
-      for (const [c, g] of gamma!.entries())
-        range = Math.max(range, Math.abs(beta![c]!) + clampedDeviations * Math.abs(g));
-    }
-    return range > 0 ? range : 1;
   }
 
   #affine(pending: Pending, layer: string): Affine {
@@ -305,28 +272,30 @@ class Rounder {
     return affine;
   }
 
-  #rescale(
-    name: string,
-    x: Value,
-    { slope, intercept }: Affine,
-    { step, low, high }: { readonly step: number; readonly low: number; readonly high: number },
-  ): Value {
-    const factors = slope.map((factor) => (this.#grid ? multiplierOf(factor / step) : { multiplier: 0, shift: 0 }));
-    const rows = {
-      multiplier: factors.map(({ multiplier }) => multiplier),
-      shift: factors.map(({ shift }) => shift),
-      bias: intercept.map((real) => Math.round(real / step)),
-    };
-    const constants = Object.entries(rows).map(([part, values]) =>
-      this.rounded.constant(`${name}/${part}`, { dtype: 'i32', shape: [values.length] }, Int32Array.from(values)),
-    );
-    return this.rounded.apply(rescale, name, [this.#accumulators(x), ...constants], { low, high, step });
+  #rescale(name: string, x: Value, affine: Affine, clamp: Clamp): Value {
+    return rescaled(this.rounded, name, this.#accumulators(x), affine, {
+      ...clamp,
+      hasMeaning: this.#grid !== undefined,
+    });
   }
 
   /** a + b as residual streams. */
   #addStreams(node: Node): Pending {
     const [a, b] = node.inputs.map((value) => this.#stream(value!, node.name)) as [Value, Value];
     return { integer: this.#sum(node.name, a, b), scale: undefined, chain: [] };
+  }
+
+  /** Real values side by side, on one grid; without one each stream has a step of its own. */
+  #joinStreams(node: Node): Pending {
+    const streams = node.inputs.map((value) => this.#stream(value!, node.name));
+    const range = Math.max(...streams.map((stream) => this.#streams.get(stream)!));
+    const parts = streams.map((integer, i) => {
+      const affine = this.#affine({ integer, scale: undefined, chain: [] }, node.name);
+      return this.#grid ? integer : this.#toGrid(`${node.name}/${i}`, integer, affine, { range, side: 0 });
+    });
+    const joined = this.rounded.apply(concat, node.name, parts, {});
+    this.#streams.set(joined, range);
+    return { integer: joined, scale: undefined, chain: [] };
   }
 
   #sum(name: string, a: Value, b: Value): Value {
@@ -378,37 +347,29 @@ class Rounder {
     return stream;
   }
 
+  /** A mean: a sum of integers, whose scale has the number of pixels in it. */
   #average(node: Node): Pending {
+    const pixels = pixelsOfWindows(node);
     const pending = this.#pendingOf(node.inputs[0]!);
     const last = pending.chain.at(-1);
     const isDone = pending.chain.length === 0;
     const isBounded = last?.op.name === activate.name && last.attributes.kind !== 'relu';
-    const [, height, width] = node.inputs[0]!.type.shape as [number, number, number];
     const values = isDone
       ? pending.integer
       : isBounded
         ? this.#roundInput(node.name, pending)
-        : this.#toFixedPoint(node.name, pending, Math.min(fixedPointMax, Math.floor((2 ** 31 - 1) / (height * width))));
-    const sum = this.rounded.apply(sumPool, node.name, [values], {});
-    const share: Tensor = { type: real([1]), data: Float32Array.of(1 / (height * width)) };
+        : this.#toFixedPoint(node.name, pending, Math.min(fixedPointMax, Math.floor((2 ** 31 - 1) / pixels)));
+    const share: Tensor = { type: real([1]), data: Float32Array.of(1 / pixels) };
     const scale = isDone && pending.scale ? multiplied(share, pending.scale) : share;
-    return { integer: sum, scale, chain: [] };
+    return { integer: sumOfWindows(this.rounded, node, values), scale, chain: [] };
   }
 
   /** The last accumulators: the bias rounded to their step, one step for all classes. */
   #finish(logits: Value): Value {
     const pending = this.#pendingOf(logits);
     const affine = this.#affine(pending, logits.name);
-    const largest = Math.max(...affine.slope.map(Math.abs));
-    const bound = pending.integer.type.encoding!.max * largest + Math.max(...affine.intercept.map(Math.abs));
-    let step = largest > 0 ? largest : 1;
-    if (affine.slope.some((each) => each !== step)) {
-      // Factors of their own: as many bits as there are for each.
-      step = Math.max(step / maxMultiplier, bound / 2 ** 30);
-      this.roundings.push({ layer: logits.name, what: 'factors of the classes to 16 bits' });
-    }
-    // One more bit at a time until weights and bias fit together.
-    while (bound / step > 2 ** 31 - 2) step *= 2;
+    const { step, bound, isShared } = stepOfClasses(affine, pending.integer.type.encoding!.max);
+    if (!isShared) this.roundings.push({ layer: logits.name, what: 'factors of the classes to 16 bits' });
     const high = Math.ceil(bound / step);
     return this.#rescale('logits', pending.integer, affine, { step, low: -high, high });
   }

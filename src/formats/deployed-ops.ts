@@ -6,6 +6,7 @@
  */
 import { type AnyOp, type InputTypes, isOptional } from '../core/op.js';
 import { type DType, operandOf, type Shape, sizeOf, type TensorType, type TypedArray } from '../core/tensor.js';
+import { concat } from '../ops/concat/concat.js';
 import { reshape } from '../ops/elementwise/elementwise.js';
 import { integerAdd } from '../ops/integer/integer-add.js';
 import { integerMaxPool, sumPool } from '../ops/integer/integer-pool.js';
@@ -92,6 +93,7 @@ const list: readonly DeployedOp[] = [
   { op: integerMaxPool, slots: ['value'], attributes: { ...window, size: integerIn(1, 15) } },
   { op: sumPool, slots: ['value'], attributes: {}, brokenByTypes: ([x]) => brokenBySum(x!) },
   { op: strideShortcut, slots: ['value'], attributes: { stride: positive, channels: integerIn(1, 2 ** 20) } },
+  { op: concat, slots: ['value', 'value'], attributes: {} },
   { op: reshape, slots: ['value'], attributes: { shape: { isOptional: false, broken: shapeWithoutBatch } } },
 ];
 

@@ -11,13 +11,15 @@ export { realOf } from '../ops/quantize/real.js';
 export { maxAbsTanh, meanAbs, quantizeSign, quantizeTanh } from '../ops/quantize/weights.js';
 export { type Bits, floatBits, formatBits, parseBits } from './bits.js';
 export * from './layers/index.js';
-export { type Preset, presets, type TrainingDefaults } from './models/index.js';
+export { type NetworkSize, type Preset, presets, type TrainingDefaults } from './models/index.js';
 export {
   buildGraph,
   defineNetwork,
   type NetworkDefinition,
   type NetworkDescription,
   type NetworkGraph,
+  type OwnModel,
+  openNetwork,
 } from './network.js';
 export {
   activationQuantizers,

@@ -230,6 +230,21 @@ describe('vgg-small', () => {
 });
 
 describe('every preset', () => {
+  const sizes = Object.values(presets).flatMap(({ name, sizes }) => (sizes ?? []).map((size) => ({ name, size })));
+
+  test('states its size', () => {
+    expect(new Set(sizes.map(({ name }) => name))).toEqual(new Set(Object.keys(presets)));
+  });
+
+  test.each(sizes)('$name has the size that it states ($size.width)', ({ name, size }) => {
+    const classes = Array.from({ length: size.classes }, (_, i) => String(i));
+    const { graph } = build({ preset: name, classes, ...(size.width === undefined ? {} : { width: size.width }) });
+    const summary = summarize(graph);
+    const { parameters, macs } = summary.totals;
+    const shortcuts = graph.nodes.filter(({ op }) => op.name === 'add').length;
+    expect({ ...size, layers: withWeights(summary).length, shortcuts, parameters, macs }).toEqual(size);
+  });
+
   test.each(Object.keys(presets))('%s: training and evaluation have the same parameters and outputs', (preset) => {
     const [training, evaluation] = [true, false].map((mode) => build({ preset }, mode));
     const variables = ({ graph }: NetworkGraph): string[] =>

@@ -12,15 +12,24 @@ import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 import { type Bits, parseBits } from './bits.js';
 import { type Preset, presets } from './models/index.js';
+import { type ModelCode, presetOfCode } from './models/model-code.js';
+import { presetOfJson } from './models/model-json.js';
 import { codebookWeights } from './quantizers/codebook.js';
 import { activationQuantizers, type Quantizer, type QuantizerRole, weightQuantizers } from './quantizers/index.js';
 import { requireBits } from './quantizers/quantizer.js';
 import { type Layer, Scope, type ScopeOptions } from './scope.js';
 import { completeSelection, type SelectionDescription } from './selection.js';
+import { isPrelu } from './summary.js';
+
+/** A network in JSON (models/model-json.ts), or a module that exports a preset (models/model-code.ts). */
+export type OwnModel = { readonly json: unknown } | { readonly code: ModelCode };
 
 /** All that defines a network's function apart from its weights. */
 export interface NetworkDescription {
+  /** A preset's name, or the name that a model of the user's own goes by. */
   readonly preset: string;
+  /** The user's own network in the place of a preset. */
+  readonly model?: OwnModel;
   readonly width?: string;
   /** W-A-G */
   readonly bits: string;
@@ -59,9 +68,19 @@ export interface NetworkDefinition {
   readonly options: Omit<ScopeOptions, 'training' | 'seed'>;
 }
 
-/** Checks a description and turns it into layers and options. Throws UsageErrors. */
-export function defineNetwork(description: NetworkDescription): NetworkDefinition {
-  const preset: Preset = lookUp(presets, description.preset, 'preset');
+/** `defineNetwork` for every description: one whose model is code runs it. */
+export async function openNetwork(description: NetworkDescription): Promise<NetworkDefinition> {
+  const { preset, model } = description;
+  if (model === undefined || 'json' in model) return defineNetwork(description);
+  return defineNetwork(description, await presetOfCode(preset, model.code));
+}
+
+/**
+ * Checks a description and turns it into layers and options; `own` is the preset that the code of a model exports (`openNetwork`).
+ * Throws UsageErrors.
+ */
+export function defineNetwork(description: NetworkDescription, own?: Preset): NetworkDefinition {
+  const preset = own ?? presetOf(description);
   const { width, codewords } = description;
   const bits = parseBits(description.bits);
   if (width !== undefined && !preset.widths?.includes(width)) {
@@ -92,6 +111,12 @@ export function defineNetwork(description: NetworkDescription): NetworkDefinitio
       shortcutActivation: description.shortcutActivation ?? 'none',
     },
   };
+}
+
+function presetOf({ preset, model }: NetworkDescription): Preset {
+  if (model === undefined) return lookUp(presets, preset, 'preset');
+  if ('json' in model) return presetOfJson(preset, model.json);
+  throw new UsageError(`the model ${preset} is code, which must be loaded first; open it with openNetwork`);
 }
 
 const quantizers = { weight: weightQuantizers, activation: activationQuantizers } as const;
@@ -153,12 +178,14 @@ export interface GraphOptions {
   readonly seed: number;
   /** Whether targets take the place of labels in the loss. @default false */
   readonly distilled?: boolean;
+  /** Of the loss: share of the uniform distribution in the targets. @default 0 */
+  readonly labelSmoothing?: number;
 }
 
 /** The graph from image bytes to losses and predictions. */
 export function buildGraph(
   network: NetworkDefinition,
-  { batch, training, seed, distilled = false }: GraphOptions,
+  { batch, training, seed, distilled = false, labelSmoothing }: GraphOptions,
 ): NetworkGraph {
   const scope = new Scope({ ...network.options, training, seed });
   const { graph } = scope;
@@ -173,14 +200,19 @@ export function buildGraph(
   const labels = graph.input('labels', { dtype: 'i32', shape: [batch] });
   const logits = network.layers(scope, images);
   scope.requireKnownLayers();
-  if (scope.shortcutActivation === 'rprelu' && !graph.nodes.some(({ op }) => op.name === rprelu.name))
+  if (
+    scope.shortcutActivation === 'rprelu' &&
+    !graph.nodes.some((node) => node.op.name === rprelu.name && !isPrelu(graph, node))
+  )
     throw new UsageError('the network has no shortcuts that RPReLU could follow; leave the shortcut activation out');
   if (scope.selection !== undefined && !graph.nodes.some(({ op }) => op.name === groupFilters.name))
     throw new UsageError(
       'the network has no 3x3 filters of 1 bit to choose codewords for; use --bits 1-A-G or leave the codewords out',
     );
   const targets = distilled ? graph.input('targets', real([batch, channelsOf(logits.type.shape)])) : undefined;
-  const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels, targets], {});
+  const [losses, probabilities, predictions] = graph.add(softmaxCrossEntropy, 'loss', [logits, labels, targets], {
+    ...(labelSmoothing === undefined ? {} : { smoothing: labelSmoothing }),
+  });
   const outputs = { logits, losses: losses!, probabilities: probabilities!, predictions: predictions! };
   for (const [name, value] of Object.entries(outputs)) graph.output(name, value);
   return { graph, scope, images, labels, ...(targets && { targets }), ...outputs };

@@ -18,7 +18,7 @@ import { codewordCosts } from './sub-bit-accounting.js';
 
 export interface LayerSummary {
   readonly name: string;
-  /** 'conv2d', 'dense', 'batch-norm', 'bias' or 'rprelu'. */
+  /** 'conv2d', 'dense', 'batch-norm', 'bias', 'rprelu' or 'prelu'. */
   readonly op: string;
   /** Without the batch axis. */
   readonly outputShape: readonly number[];
@@ -77,7 +77,8 @@ export function summarize(graph: Graph): NetworkSummary {
     if (node.op.name === conv2d.name)
       layers.push(summarizeConv(node, gradientBits.get(node.outputs[0]!) ?? 32, counted));
     else if (node.op.name === batchNormalize.name) layers.push(summarizeFloat(node, 'batch-norm', 2));
-    else if (node.op.name === rprelu.name) layers.push(summarizeFloat(node, 'rprelu', 3));
+    else if (node.op.name === rprelu.name)
+      layers.push(isPrelu(graph, node) ? summarizeFloat(node, 'prelu', 1) : summarizeFloat(node, 'rprelu', 3));
     else if (node.op.name === addBias.name) layers.push(summarizeFloat(node, 'bias', 1));
   }
   const total = (of: (layer: LayerSummary) => number): number => layers.reduce((sum, layer) => sum + of(layer), 0);
@@ -98,6 +99,11 @@ export function summarize(graph: Graph): NetworkSummary {
       float32Bytes: parameters * floatBytes,
     },
   };
+}
+
+/** Without shifts: kink and offset are constant. */
+export function isPrelu({ constants }: Graph, { op, inputs }: Node): boolean {
+  return op.name === rprelu.name && constants.has(inputs[1]!);
 }
 
 function bitsOf(type: TensorType): number {

@@ -2,6 +2,7 @@
 import type { OpCase } from '../core/op-case.js';
 import { activationCases } from './activation/activation.cases.js';
 import { batchNormCases } from './batch-norm/batch-norm.cases.js';
+import { concatCases } from './concat/concat.cases.js';
 import { conv2dCases } from './conv2d/conv2d.cases.js';
 import { dropoutCases } from './dropout/dropout.cases.js';
 import { elementwiseCases } from './elementwise/elementwise.cases.js';
@@ -39,6 +40,7 @@ export const cases: readonly OpCase[] = [
   ...normalizeQuantizeCases,
   ...poolCases,
   ...shortcutCases,
+  ...concatCases,
   ...dropoutCases,
   ...softmaxCases,
   ...optimizerCases,

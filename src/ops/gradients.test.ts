@@ -6,13 +6,15 @@ import { describe, expect, test } from 'vitest';
 import { type Content, normal, values } from '../core/op-case.js';
 import { activate } from './activation/activation.js';
 import { batchNormalize, batchStatistics } from './batch-norm/batch-norm.js';
+import { concat } from './concat/concat.js';
 import { conv2d } from './conv2d/conv2d.js';
 import { DoubleGraph, runInDouble } from './double-graph.js';
 import { dropout } from './dropout/dropout.js';
 import { add, addBias, reshape } from './elementwise/elementwise.js';
 import { gradients } from './gradients.js';
 import { ops } from './index.js';
-import { globalAveragePool, maxPool } from './pool/pool.js';
+import { averagePool, wholeImage } from './pool/average-pool.js';
+import { maxPool } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
 import { learnedScale, quantizeScaled } from './quantize/learned.js';
@@ -153,10 +155,22 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
       expectGradients(double, [0]);
     }
   },
-  [globalAveragePool.name]() {
+  [averagePool.name]() {
+    const shape = [2, 5, 4, 2];
+    for (const attributes of [
+      wholeImage(shape),
+      { size: 2, stride: 2, padTop: 0, padLeft: 0, outHeight: 3, outWidth: 2 },
+      { size: 3, stride: 1, padTop: 1, padLeft: 1, outHeight: 5, outWidth: 4 },
+    ]) {
+      const double = new DoubleGraph();
+      double.graph.add(averagePool, 'pool', [double.real(shape)], attributes);
+      expectGradients(double, [0]);
+    }
+  },
+  [concat.name]() {
     const double = new DoubleGraph();
-    double.graph.add(globalAveragePool, 'pool', [double.real([2, 3, 5, 2])], {});
-    expectGradients(double, [0]);
+    double.graph.add(concat, 'both', [double.real([2, 3, 1, 2]), double.real([2, 3, 1, 5])], {});
+    expectGradients(double, [0, 1]);
   },
   [strideShortcut.name]() {
     for (const [stride, channels] of [
@@ -185,6 +199,13 @@ const differenceChecks: Readonly<Record<string, () => void>> = {
     const targets = distilled.real([4, 5], values(0.5, 0.1, 0.1, 0, 0.3));
     distilled.graph.add(softmaxCrossEntropy, 'loss', [distilled.real([4, 1, 1, 5], distinct), counted, targets], {});
     expectGradients(distilled, [0]);
+    const smoothed = new DoubleGraph();
+    const operands = [
+      smoothed.real([4, 1, 1, 5], distinct),
+      smoothed.input({ dtype: 'i32', shape: [4] }, values(2, 0, -1, 4)),
+    ];
+    smoothed.graph.add(softmaxCrossEntropy, 'loss', operands, { smoothing: 0.3 });
+    expectGradients(smoothed, [0]);
   },
   [addGumbelNoise.name]() {
     const double = new DoubleGraph();
@@ -239,8 +260,9 @@ const notDifferentiable = [
   'sign-gradient',
   'ternary-scale',
   'max-pool-gradient',
-  'global-average-pool-gradient',
+  'average-pool-gradient',
   'stride-shortcut-gradient',
+  'concat-gradient',
   'softmax-cross-entropy-gradient',
   'sgd-step',
   'adam-step',

@@ -4,14 +4,17 @@ import { activationGradient } from './activation/activation.grad.js';
 import { activate } from './activation/activation.js';
 import { batchNormalizeGradient } from './batch-norm/batch-norm.grad.js';
 import { batchNormalize } from './batch-norm/batch-norm.js';
+import { concatRule } from './concat/concat.grad.js';
+import { concat } from './concat/concat.js';
 import { conv2dGradient } from './conv2d/conv2d.grad.js';
 import { conv2d } from './conv2d/conv2d.js';
 import { dropoutGradient } from './dropout/dropout.grad.js';
 import { dropout } from './dropout/dropout.js';
 import { addBiasGradient, addGradient, reshapeGradient } from './elementwise/elementwise.grad.js';
 import { add, addBias, reshape } from './elementwise/elementwise.js';
-import { globalAveragePoolRule, maxPoolRule } from './pool/pool.grad.js';
-import { globalAveragePool, maxPool } from './pool/pool.js';
+import { averagePool } from './pool/average-pool.js';
+import { averagePoolRule, maxPoolRule } from './pool/pool.grad.js';
+import { maxPool } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { quantizeBackward } from './quantize/gradients.js';
 import { learnedScale, quantizeScaled } from './quantize/learned.js';
@@ -58,8 +61,9 @@ export const gradients: Readonly<Record<string, GradientRule>> = {
   [dequantize.name]: straightThrough,
   [quantizeBackward.name]: quantizeBackwardGradient,
   [maxPool.name]: maxPoolRule,
-  [globalAveragePool.name]: globalAveragePoolRule,
+  [averagePool.name]: averagePoolRule,
   [strideShortcut.name]: strideShortcutRule,
+  [concat.name]: concatRule,
   [dropout.name]: dropoutGradient,
   [softmaxCrossEntropy.name]: softmaxCrossEntropyRule,
   [groupFilters.name]: groupFiltersStraightThrough,

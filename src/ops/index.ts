@@ -11,6 +11,7 @@ import {
   batchStatistics,
   updateRunningStatistics,
 } from './batch-norm/batch-norm.js';
+import { concatGradient } from './concat/concat.js';
 import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d/conv2d.js';
 import { dropout } from './dropout/dropout.js';
 import { add, addBias, fill, sumRows } from './elementwise/elementwise.js';
@@ -25,7 +26,8 @@ import {
   normalizeQuantizeGradientSums,
 } from './normalize-quantize/normalize-quantize-gradient.js';
 import { adamStep, sgdStep } from './optimizer/optimizer.js';
-import { globalAveragePool, globalAveragePoolGradient, maxPool, maxPoolGradient } from './pool/pool.js';
+import { averagePool, averagePoolGradient } from './pool/average-pool.js';
+import { maxPool, maxPoolGradient } from './pool/pool.js';
 import { dequantize, quantizeUnit } from './quantize/activations.js';
 import { maxAbsPerSample, quantizeBackward, quantizeGradient } from './quantize/gradients.js';
 import { beginScale, learnedScale, quantizeScaled, quantizeScaledGradient } from './quantize/learned.js';
@@ -98,9 +100,10 @@ const list: readonly AnyOp[] = [
   quantizeTernary,
   maxPool,
   maxPoolGradient,
-  globalAveragePool,
-  globalAveragePoolGradient,
+  averagePool,
+  averagePoolGradient,
   strideShortcutGradient,
+  concatGradient,
   dropout,
   softmaxCrossEntropy,
   softmaxCrossEntropyGradient,

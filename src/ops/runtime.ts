@@ -3,6 +3,7 @@
  * the list is its code in the kernels.
  */
 import type { AnyOp } from '../core/op.js';
+import { concat } from './concat/concat.js';
 import { reshape } from './elementwise/elementwise.js';
 import { integerAdd } from './integer/integer-add.js';
 import { integerMaxPool, sumPool } from './integer/integer-pool.js';
@@ -21,6 +22,7 @@ const list: readonly AnyOp[] = [
   sumPool,
   strideShortcut,
   reshape,
+  concat,
   ...Object.values(families).flatMap(({ pack, conv }): AnyOp[] => [pack, conv]),
 ];
 

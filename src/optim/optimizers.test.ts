@@ -75,6 +75,21 @@ describe('adam', () => {
   });
 });
 
+describe('adamw', () => {
+  test('equals PyTorch: AdamW, rate 0.1, weight_decay 0.5', () => {
+    expectTrace(trace({ name: 'adamw' }, [0.5, -0.25, 1], 0.5), [0.85, 0.7808663, 0.6760119]);
+  });
+
+  test('without decay is adam', () => {
+    const gradients = [0.5, -0.25, 1];
+    expect(trace({ name: 'adamw' }, gradients)).toEqual(trace({ name: 'adam' }, gradients));
+  });
+
+  test('decay shrinks the parameter and stays out of the moments', () => {
+    expectTrace(trace({ name: 'adamw' }, [0, 0], 0.5), [0.95, 0.9025]);
+  });
+});
+
 test('the state is named after the parameter, has its shape and is no parameter', () => {
   const states = (name: OptimizerOptions['name']): string[] => {
     const graph = new Graph();
@@ -95,5 +110,6 @@ test('the state is named after the parameter, has its shape and is no parameter'
     return added.map(({ value }) => value.name);
   };
   expect(states('sgd')).toEqual(['conv1/filter/velocity']);
-  expect(states('adam')).toEqual(['conv1/filter/first', 'conv1/filter/second']);
+  for (const name of ['adam', 'adamw'] as const)
+    expect(states(name)).toEqual(['conv1/filter/first', 'conv1/filter/second']);
 });

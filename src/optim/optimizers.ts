@@ -8,11 +8,11 @@ export interface OptimizerOptions {
   readonly momentum?: number;
   /** sgd @default true */
   readonly nesterov?: boolean;
-  /** adam @default 0.9 */
+  /** adam, adamw @default 0.9 */
   readonly beta1?: number;
-  /** adam @default 0.999 */
+  /** adam, adamw @default 0.999 */
   readonly beta2?: number;
-  /** adam @default 1e-8 */
+  /** adam, adamw @default 1e-8 */
   readonly epsilon?: number;
 }
 
@@ -24,13 +24,20 @@ interface Update {
   readonly learningRate: Value;
   /** i32[1], steps done before this one */
   readonly step: Value;
-  /** L2 coefficient of this parameter. */
+  /** L2 coefficient of this parameter; adamw: the share that it loses per step and unit of the learning rate. */
   readonly decay: number;
 }
 
 /** State of one parameter: named after it, of its shape, zero at first. */
 function moment({ graph, parameter }: Update, name: string): Value {
   return graph.variable(`${parameter.value.name}/${name}`, parameter.value.type, { role: 'state' });
+}
+
+function addAdam(update: Update, options: OptimizerOptions, { isDecoupled }: { readonly isDecoupled: boolean }): void {
+  const { graph, parameter, gradient, learningRate, step, decay } = update;
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+  const inputs = [parameter.value, moment(update, 'first'), moment(update, 'second'), gradient, learningRate, step];
+  graph.add(adamStep, `${parameter.value.name}/step`, inputs, { beta1, beta2, epsilon, decay, isDecoupled });
 }
 
 export const optimizers = {
@@ -40,12 +47,8 @@ export const optimizers = {
     const inputs = [parameter.value, moment(update, 'velocity'), gradient, learningRate];
     graph.add(sgdStep, `${parameter.value.name}/step`, inputs, { momentum, nesterov, decay });
   },
-  adam(update: Update, options: OptimizerOptions): void {
-    const { graph, parameter, gradient, learningRate, step, decay } = update;
-    const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
-    const inputs = [parameter.value, moment(update, 'first'), moment(update, 'second'), gradient, learningRate, step];
-    graph.add(adamStep, `${parameter.value.name}/step`, inputs, { beta1, beta2, epsilon, decay });
-  },
+  adam: (update: Update, options: OptimizerOptions): void => addAdam(update, options, { isDecoupled: false }),
+  adamw: (update: Update, options: OptimizerOptions): void => addAdam(update, options, { isDecoupled: true }),
 };
 
 /** Adds the step of every parameter. `gradients[i]` belongs to `parameters[i]`. */

@@ -6,6 +6,14 @@ const run = { totalSteps: 1000, stepsPerEpoch: 10 };
 const ratesOf = (options: ScheduleOptions, position = run): number[] =>
   Array.from({ length: position.totalSteps }, (_, step) => learningRateAt(options, { ...position, step }));
 
+test('step changes at the epochs that it is given', () => {
+  const options = { name: 'step', learningRate: 1, at: [2, 3], factor: 0.5 } as const;
+  const rates = [0, 9, 19, 20, 29, 30, 99].map((step) =>
+    learningRateAt(options, { step, totalSteps: 100, stepsPerEpoch: 10 }),
+  );
+  expect(rates).toEqual([1, 1, 1, 0.5, 0.5, 0.25, 0.25]);
+});
+
 describe('constant', () => {
   test('stays', () => {
     expect(new Set(ratesOf({ name: 'constant', learningRate: 0.3 }))).toEqual(new Set([0.3]));

@@ -6,8 +6,11 @@ export interface ScheduleOptions {
   readonly learningRate: number;
   /** Steps over which the rate grows linearly from learningRate / warmupSteps. @default 0 */
   readonly warmupSteps?: number;
-  /** `step`: epochs between the changes, and the factor of each. */
+  /** `step`: epochs between the changes, @default 1 */
   readonly every?: number;
+  /** or the epochs after which they come; */
+  readonly at?: readonly number[];
+  /** and the factor of each. @default 0.1 */
   readonly factor?: number;
 }
 
@@ -20,9 +23,12 @@ interface Position {
 /** Factors of the learning rate at a step (0-based). */
 export const schedules = {
   constant: (_: Position, __: ScheduleOptions): number => 1,
-  /** `factor` ^ (number of times that `every` epochs have passed). */
-  step: ({ step, stepsPerEpoch }: Position, { every = 1, factor = 0.1 }: ScheduleOptions): number =>
-    factor ** Math.floor(Math.floor(step / stepsPerEpoch) / every),
+  /** `factor` ^ (number of times that `every` epochs, or of epochs `at`, that have passed). */
+  step({ step, stepsPerEpoch }: Position, { every = 1, at, factor = 0.1 }: ScheduleOptions): number {
+    const epochs = Math.floor(step / stepsPerEpoch);
+    const changes = at === undefined ? Math.floor(epochs / every) : at.filter((epoch) => epochs >= epoch).length;
+    return factor ** changes;
+  },
   /** Half a cosine from 1 after warm-up to 0 at the end (Loshchilov and Hutter 2017, without restarts). */
   cosine: ({ step, totalSteps }: Position, { warmupSteps = 0 }: ScheduleOptions): number => {
     // A short run (shorter than its warm-up) has no cosine part.

@@ -16,8 +16,10 @@ export interface TrainingConfig {
   readonly schedule: ScheduleOptions;
   /** L2 coefficient of the filters. */
   readonly weightDecay: number;
-  /** Only filters of layers whose names begin so decay. @default all */
-  readonly decayed?: string;
+  /** By what a layer's name begins with, in place of `weightDecay`; the longest that fits counts. */
+  readonly decayOf?: Readonly<Record<string, number>>;
+  /** Share of the uniform distribution in the targets (Szegedy et al. 2016). @default 0 */
+  readonly labelSmoothing?: number;
   /** A trained run whose probabilities are part of the target (distillation.ts). @default none */
   readonly distillation?: { readonly teacher: string; readonly weight: number };
   /** When codewords are chosen anew. @default never */
@@ -32,4 +34,14 @@ export interface TrainingConfig {
 export interface RunDescription {
   readonly network: NetworkDescription;
   readonly training: TrainingConfig;
+}
+
+/** A training as runs state it that began when one prefix, `decayed`, said which filters decay at all. */
+type EarlierTraining = TrainingConfig & { readonly decayed?: string };
+
+/** The description of a saved run, which may be an earlier version's, as this one states it. */
+export function currentDescription({ network, training }: RunDescription): RunDescription {
+  const { decayed, ...rest } = training as EarlierTraining;
+  if (decayed === undefined) return { network, training };
+  return { network, training: { ...rest, weightDecay: 0, decayOf: { [decayed]: rest.weightDecay } } };
 }

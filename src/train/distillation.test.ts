@@ -3,6 +3,7 @@ import { afterAll, expect, test } from 'vitest';
 import { openBackend } from '../backends/index.js';
 import { openData, prepareDataset } from '../data/index.js';
 import { presets } from '../nn/models/index.js';
+import { defineNetwork } from '../nn/network.js';
 import { type Checkpoint, copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
 import { Teacher } from './distillation.js';
@@ -34,12 +35,21 @@ async function run(description: RunDescription, teacher?: Checkpoint) {
 }
 
 const teacher = (await run(describe('32-32-32', 4))).checkpoint;
+const definitions = [
+  defineNetwork(describe('32-32-32', 1).network),
+  defineNetwork(describe('1-2-4', 1).network),
+] as const;
 const images = data.train.images.subarray(0, 16 * 64);
 const labels = data.train.labels.subarray(0, 16);
 
 test('targets mix the probabilities of the teacher with the labels', () => {
   const targetsAt = (weight: number): Float32Array => {
-    const each = new Teacher(backend, teacher, { student: describe('1-2-4', 1).network, batch: 16, weight });
+    const each = new Teacher(backend, teacher, {
+      student: describe('1-2-4', 1).network,
+      definitions,
+      batch: 16,
+      weight,
+    });
     const targets = each.targetsOf(images, labels).slice();
     each.dispose();
     return targets;
@@ -78,5 +88,7 @@ test('a distillation without its teacher, or a teacher without distillation, is 
 test('a teacher of other classes is refused', () => {
   const { network } = describe('1-2-4', 1);
   const student = { ...network, classes: ['a', 'b'] };
-  expect(() => new Teacher(backend, teacher, { student, batch: 16, weight: 1 })).toThrow('train both on the same data');
+  expect(() => new Teacher(backend, teacher, { student, definitions, batch: 16, weight: 1 })).toThrow(
+    'train both on the same data',
+  );
 });

@@ -4,7 +4,7 @@
  *     target = weight * teacher's probabilities + (1 - weight) * [k = label]
  */
 import type { Backend } from '../core/backend.js';
-import { defineNetwork } from '../nn/network.js';
+import type { NetworkDefinition } from '../nn/network.js';
 import { UsageError } from '../util/errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
@@ -22,15 +22,22 @@ export class Teacher {
     checkpoint: Checkpoint,
     {
       student,
+      definitions,
       batch,
       weight,
-    }: { readonly student: RunDescription['network']; readonly batch: number; readonly weight: number },
+    }: {
+      readonly student: RunDescription['network'];
+      /** Of the teacher and the student. */
+      readonly definitions: readonly [NetworkDefinition, NetworkDefinition];
+      readonly batch: number;
+      readonly weight: number;
+    },
   ) {
     const { network } = checkpoint.network as unknown as RunDescription;
-    const definition = defineNetwork(network);
-    const facts = (each: RunDescription['network']): string =>
-      JSON.stringify([defineNetwork(each).input, each.classes, each.zeroPoints, each.step]);
-    if (facts(network) !== facts(student)) {
+    const [definition, ofStudent] = definitions;
+    const facts = (each: RunDescription['network'], { input }: NetworkDefinition): string =>
+      JSON.stringify([input, each.classes, each.zeroPoints, each.step]);
+    if (facts(network, definition) !== facts(student, ofStudent)) {
       throw new UsageError(
         `the teacher (${network.preset}) and the student (${student.preset}) differ in image size, normalisation or classes; train both on the same data`,
       );

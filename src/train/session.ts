@@ -11,6 +11,7 @@ import { addOptimizer, type OptimizerOptions } from '../optim/optimizers.js';
 import { differentiate } from '../passes/differentiate.js';
 import type { ProductChoice } from '../passes/low-bit-products.js';
 import { renewalNodes } from '../passes/renewal-nodes.js';
+import { UsageError } from '../util/errors.js';
 import { type Compute, lowered } from './compute.js';
 
 export interface SessionOptions {
@@ -19,10 +20,12 @@ export interface SessionOptions {
   readonly optimizer: OptimizerOptions;
   /** @default defaultCompute */
   readonly compute?: Compute;
-  /** L2 coefficient of the parameters under decay. @default 0 */
+  /** L2 coefficient of the filters. @default 0 */
   readonly weightDecay?: number;
-  /** Only filters of layers whose names begin so decay. @default all */
-  readonly decayed?: string;
+  /** By what a layer's name begins with, in place of `weightDecay`; the longest that fits counts. */
+  readonly decayOf?: Readonly<Record<string, number>>;
+  /** Share of the uniform distribution in the targets of a training step. @default 0 */
+  readonly labelSmoothing?: number;
   /** Whether steps have targets in place of labels. @default false */
   readonly distilled?: boolean;
   /** Keeps every tensor readable, for tests and diagnosis. @default false */
@@ -35,10 +38,13 @@ export interface SessionOptions {
  */
 const selectionOptimizer: OptimizerOptions = { name: 'adam', epsilon: 1e-6 };
 
-/** Adds the gradients and the optimizer to a training graph. Outputs: the gradient of each parameter as 'd/NAME' when `keepAll`. */
+/**
+ * Adds the gradients and the optimizer to a training graph. Outputs: the gradient of each parameter as 'd/NAME' when `keepAll`. Throws a
+ * UsageError when `decayOf` names layers that the network does not have.
+ */
 export function addTraining(network: NetworkGraph, options: SessionOptions): void {
   const { graph, losses, scope } = network;
-  const { optimizer, weightDecay = 0, decayed = '' } = options;
+  const { optimizer, weightDecay = 0, decayOf = {} } = options;
   const ofRole = (wanted: Variable['role']) => [...graph.variables.values()].filter(({ role }) => role === wanted);
   const parameters = ofRole('parameter');
   const selected = ofRole('selection');
@@ -52,7 +58,7 @@ export function addTraining(network: NetworkGraph, options: SessionOptions): voi
   addOptimizer(graph, optimizer, parameters, gradients.slice(0, parameters.length), {
     learningRate: graph.input('learningRate', { dtype: 'f32', shape: [1] }),
     step: scope.step,
-    decayOf: ({ value, decay }) => (value.name.startsWith(decayed) ? decay * weightDecay : 0),
+    decayOf: decays(parameters, weightDecay, decayOf),
   });
   if (selected.length === 0) return;
   addOptimizer(graph, selectionOptimizer, selected, gradients.slice(parameters.length), {
@@ -60,6 +66,22 @@ export function addTraining(network: NetworkGraph, options: SessionOptions): voi
     step: graph.input('renewals', { dtype: 'i32', shape: [1] }),
     decayOf: () => 0,
   });
+}
+
+/** The L2 coefficient of each parameter. Throws a UsageError for a beginning that no filter's name has. */
+function decays(
+  parameters: readonly Variable[],
+  weightDecay: number,
+  own: Readonly<Record<string, number>>,
+): (parameter: Variable) => number {
+  const filters = parameters.filter(({ decay }) => decay > 0).map(({ value }) => value.name);
+  for (const beginning of Object.keys(own)) {
+    if (filters.some((name) => name.startsWith(beginning))) continue;
+    throw new UsageError(`weight decay: no layer's name begins with '${beginning}' (filters: ${filters.join(', ')})`);
+  }
+  const longestFirst = Object.entries(own).sort(([a], [b]) => b.length - a.length);
+  return ({ value, decay }) =>
+    decay * (longestFirst.find(([beginning]) => value.name.startsWith(beginning))?.[1] ?? weightDecay);
 }
 
 /** A renewal of the selection of codewords. */
@@ -114,11 +136,11 @@ export class TrainingSession {
 
   constructor(backend: Backend, network: NetworkDefinition, options: SessionOptions) {
     this.variables = new Variables(backend);
-    const { batch, seed, distilled = false } = options;
+    const { batch, seed, distilled = false, labelSmoothing = 0 } = options;
     this.batch = batch;
     this.#network = network;
     this.#options = options;
-    const training = buildGraph(network, { batch, training: true, seed, distilled });
+    const training = buildGraph(network, { batch, training: true, seed, distilled, labelSmoothing });
     addTraining(training, options);
     const step = lowered(training.graph, backend, options.compute);
     this.products = step.products;

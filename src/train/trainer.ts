@@ -7,7 +7,7 @@
  */
 import type { Backend } from '../core/backend.js';
 import { createLoader, type Dataset } from '../data/index.js';
-import { defineNetwork, type NetworkDefinition } from '../nn/network.js';
+import { type NetworkDefinition, openNetwork } from '../nn/network.js';
 import { renewalAt } from '../optim/renewals.js';
 import { learningRateAt } from '../optim/schedules.js';
 import { SubbitError } from '../util/errors.js';
@@ -153,8 +153,8 @@ const freshHistory: History = { bestAccuracy: 0, bestEpoch: 0, finalAccuracy: 0,
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { description, data, backend, checkpoint, signal, checkpointEvery = 500 } = options;
   const { training } = description;
-  const network = options.network ?? defineNetwork(description.network);
-  const teacher = createTeacher(options);
+  const network = options.network ?? (await openNetwork(description.network));
+  const teacher = await createTeacher(options, network);
   const session = new TrainingSession(backend, network, { ...training, distilled: teacher !== undefined });
   const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
   const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
@@ -298,14 +298,20 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   }
 }
 
-function createTeacher({ teacher, description, backend }: TrainOptions): Teacher | undefined {
+async function createTeacher(
+  { teacher, description, backend }: TrainOptions,
+  network: NetworkDefinition,
+): Promise<Teacher | undefined> {
   const { distillation, batch } = description.training;
   if ((teacher === undefined) !== (distillation === undefined))
     throw new SubbitError(
       'a training with a teacher needs both: its checkpoint, and the distillation of the description',
     );
   if (teacher === undefined || distillation === undefined) return undefined;
-  return new Teacher(backend, teacher, { student: description.network, batch, weight: distillation.weight });
+  const own = await openNetwork((teacher.network as unknown as RunDescription).network);
+  return new Teacher(backend, teacher, {
+    ...{ student: description.network, definitions: [own, network], batch, weight: distillation.weight },
+  });
 }
 
 function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: number): Renewal | undefined {

@@ -8,7 +8,8 @@ import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { conv2d } from '../../ops/conv2d/conv2d.js';
 import { add, addBias, reshape } from '../../ops/elementwise/elementwise.js';
-import { globalAveragePool, maxPool } from '../../ops/pool/pool.js';
+import { averagePool, isWholeImage } from '../../ops/pool/average-pool.js';
+import { maxPool } from '../../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../../ops/quantize/activations.js';
 import { quantizeBackward } from '../../ops/quantize/gradients.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
@@ -114,8 +115,9 @@ function layerOfNode(node: Node, layerOf: ReadonlyMap<Value, string>): PeerLayer
     }
     case maxPool.name:
       return { op: 'max-pool', name, inputs, ...windowOf(node, [attributes.size, attributes.size], 1) };
-    case globalAveragePool.name:
-      return { op: 'global-average', name, inputs };
+    case averagePool.name:
+      if (isWholeImage(x.type.shape, attributes)) return { op: 'global-average', name, inputs };
+      throw new SubbitError(`${name}: peers have no counterpart of means over windows`);
     case batchNormalize.name:
       return { op: 'batch-norm', name, inputs };
     case activate.name:

@@ -8,14 +8,14 @@ import { openBackend } from '../../backends/index.js';
 import type { Backend } from '../../core/backend.js';
 import type { Batch } from '../../data/loader.js';
 import { presets } from '../../nn/models/index.js';
-import { defineNetwork } from '../../nn/network.js';
+import { openNetwork } from '../../nn/network.js';
 import type { ProductChoice } from '../../passes/low-bit-products.js';
 import type { Compute } from '../../train/compute.js';
 import { type Renewal, TrainingSession } from '../../train/session.js';
 import { UsageError } from '../../util/errors.js';
-import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, integer } from '../command.js';
 import { addComputeOption, type ComputeOption, computeOf } from '../compute-option.js';
+import { addModelOption, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
@@ -23,7 +23,7 @@ import { Peer, type PeerVariant } from './peer.js';
 import { median, pauseAfter } from './timing.js';
 import { BenchInput } from './train-input.js';
 
-interface BenchTrainOptions extends NetworkOptions, SelectionOptions, BackendOptions, ComputeOption {
+interface BenchTrainOptions extends ModelOption, NetworkOptions, SelectionOptions, BackendOptions, ComputeOption {
   readonly batch?: number;
   readonly steps: number;
   readonly peers?: string;
@@ -37,13 +37,15 @@ export function registerBenchTrain(bench: Parser): void {
   const parser = bench
     .command('train')
     .description('time of a training step, by part, with PyTorch beside it')
-    .argument('<preset>', `network: ${Object.keys(presets).join(', ')}`)
+    .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
     .option('--batch <n>', "images per step; the preset's by default", integer('--batch', 1))
     .option('--steps <n>', 'steps to time', integer('--steps', 3), 15)
     .option('--peers <names>', 'pytorch')
     .option('--python <path>', 'Python with torch, for the peer', 'python3')
     .option('--json', 'print one JSON object');
-  addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser)))).action(benchTrain);
+  addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(addModelOption(parser))))).action(
+    benchTrain,
+  );
 }
 
 interface PeerResult extends PeerVariant {
@@ -55,10 +57,13 @@ interface PeerResult extends PeerVariant {
   readonly peakMemoryBytes: number;
 }
 
-async function benchTrain(presetName: string, options: BenchTrainOptions): Promise<void> {
+async function benchTrain(presetName: string | undefined, options: BenchTrainOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
-  const preset = lookUp(presets, presetName, 'preset');
+  const chosen = await choosePreset(presetName, options);
+  if (chosen === undefined) throw new UsageError('bench train needs a preset or --model FILE');
+  const { preset, choice } = chosen;
   const wantsPeer = requirePeers(options.peers);
+  if (wantsPeer && choice.model) throw new UsageError('peers know presets only; leave out --peers or --model');
   const batch = options.batch ?? preset.training.batch;
   const classes = Array.from({ length: 10 }, (_, i) => String(i));
   const choices = { ...networkChoices(options), ...selectionChoices(options) };
@@ -67,7 +72,7 @@ async function benchTrain(presetName: string, options: BenchTrainOptions): Promi
     ...{ batch, classes: classes.length, augmentation: preset.training.augmentation },
   });
   const residentBefore = process.memoryUsage().rss;
-  const network = defineNetwork({ preset: preset.name, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
+  const network = await openNetwork({ ...choice, ...choices, classes, zeroPoints: [0], step: 1 / 255 });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const { optimizer } = preset.training;
   const compute = computeOf(options, backend);

@@ -1,7 +1,7 @@
 /** subbit compact RUN: goes on from a trained binary network with few sign patterns per layer (Sparks, papers part 2). */
 
 import type { Command as Parser } from 'commander';
-import { defineNetwork } from '../../nn/network.js';
+import { openNetwork } from '../../nn/network.js';
 import { UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
@@ -40,7 +40,7 @@ async function compact(path: string | undefined, options: CompactOptions, parser
   const { weightQuantizer: _, ...rest } = network;
   const description = { ...rest, ...selectionChoices(options) };
   const source = options.data ?? training.data;
-  const data = await loadData(source, defineNetwork(description).input, output, options);
+  const data = await loadData(source, (await openNetwork(description)).input, output, options);
   const renewals = renewalChoices(options);
   const defaults = {
     ...training,

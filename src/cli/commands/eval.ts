@@ -1,6 +1,7 @@
 /** subbit eval RUN|MODEL: accuracy and loss of a trained or a deployed network. */
 import { openBackend } from '../../backends/index.js';
 import type { ImageSet, ImageShape } from '../../data/index.js';
+import { openNetwork } from '../../nn/network.js';
 import { openModel } from '../../runtime/open-model.js';
 import type { EvaluationResult } from '../../train/evaluate.js';
 import { Model } from '../../train/model.js';
@@ -73,7 +74,8 @@ async function evaluate(path: string, options: EvalOptions): Promise<void> {
 async function openRun(path: string, options: EvalOptions, output: Output): Promise<Subject> {
   const checkpoint = openCheckpoint(path, options.checkpoint, output.note);
   const backend = await openBackend({ ...options, onNotice: output.note });
-  const model = new Model(backend, checkpoint, { batch: options.batch });
+  const network = await openNetwork(descriptionOf(checkpoint).network);
+  const model = new Model(backend, checkpoint, { network, batch: options.batch });
   return {
     input: model.input,
     classes: model.description.classes,

@@ -9,16 +9,16 @@ import {
   filterForms,
   predictBytes,
 } from '../../formats/subbit.js';
+import { openNetwork } from '../../nn/network.js';
 import { onnxDialects, onnxOfCheckpoint, opsets } from '../../onnx/index.js';
 import { verificationCount, withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
-import type { RunDescription } from '../../train/config.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { lookUp } from '../../util/nearest.js';
 import { type CliCommand, integer } from '../command.js';
 import { createOutput, formatBytes } from '../output.js';
 import { formatRounding } from '../roundings.js';
-import { openCheckpoint } from '../runs.js';
+import { descriptionOf, openCheckpoint } from '../runs.js';
 
 interface ExportOptions {
   readonly format: string;
@@ -41,7 +41,7 @@ interface ExportedFile {
 
 interface Format {
   readonly description: string;
-  write(checkpoint: Checkpoint, options: ExportOptions): ExportedFile;
+  write(checkpoint: Checkpoint, options: ExportOptions): Promise<ExportedFile>;
 }
 
 /** The list of formats: a new one is a line here. */
@@ -76,11 +76,11 @@ export const exportCommand: CliCommand = {
   },
 };
 
-function exportRun(run: string, options: ExportOptions): void {
+async function exportRun(run: string, options: ExportOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const format = lookUp(formats, options.format, 'format');
   const checkpoint = openCheckpoint(run, options.checkpoint, output.note);
-  const { bytes, predictedBytes = bytes.length, roundings, next } = format.write(checkpoint, options);
+  const { bytes, predictedBytes = bytes.length, roundings, next } = await format.write(checkpoint, options);
   writeFileAtomic(options.out, bytes);
   const result = { file: options.out, format: options.format, fileBytes: bytes.length, predictedBytes, roundings };
   output.result(result, () =>
@@ -88,12 +88,14 @@ function exportRun(run: string, options: ExportOptions): void {
   );
 }
 
-function exportSubbit(checkpoint: Checkpoint, options: ExportOptions): ExportedFile {
+async function exportSubbit(checkpoint: Checkpoint, options: ExportOptions): Promise<ExportedFile> {
   const forms = Object.fromEntries(filterForms.map((form): [string, FilterForm] => [form, form]));
   const filters = lookUp(forms, options.filters, 'form of filters');
-  const { network, roundings } = deployCheckpoint(checkpoint);
+  const description = descriptionOf(checkpoint);
+  const definition = await openNetwork(description.network);
+  const { network, roundings } = deployCheckpoint(checkpoint, { network: definition });
   const count = verificationCount(checked(network).macs);
-  const { data } = (checkpoint.network as unknown as RunDescription).training;
+  const { data } = description.training;
   const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
   const verified = withVerification(named, createReference(), { count });
   return {
@@ -107,9 +109,13 @@ function exportSubbit(checkpoint: Checkpoint, options: ExportOptions): ExportedF
 function onnxFormat(dialect: keyof typeof onnxDialects): Format {
   return {
     description: onnxDialects[dialect](opsets[0]!).description,
-    write(checkpoint, { opset }) {
+    async write(checkpoint, { opset }) {
       lookUp(Object.fromEntries(opsets.map((each) => [each, each])), String(opset), 'opset');
-      const bytes = onnxOfCheckpoint(checkpoint, { dialect, opset });
+      const bytes = onnxOfCheckpoint(checkpoint, {
+        dialect,
+        opset,
+        network: await openNetwork(descriptionOf(checkpoint).network),
+      });
       return { bytes, roundings: [], next: () => 'its input is bytes [N, H, W, C], its output logits' };
     },
   };

@@ -2,16 +2,16 @@
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
 import { presets } from '../../nn/models/index.js';
-import { defineNetwork } from '../../nn/network.js';
+import { openNetwork } from '../../nn/network.js';
 import { findNewest } from '../../train/checkpoint.js';
-import type { RunDescription } from '../../train/config.js';
+import { currentDescription, type RunDescription } from '../../train/config.js';
 import { RunFolder, readRunConfig } from '../../train/run-folder.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
-import { lookUp } from '../../util/nearest.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
 import { addConfigOption } from '../config-file.js';
 import { loadData } from '../load-data.js';
+import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
 import { openCheckpoint } from '../runs.js';
@@ -19,7 +19,13 @@ import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionCh
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
 import { runTraining, startTraining } from '../training-run.js';
 
-interface TrainCommandOptions extends NetworkOptions, SelectionOptions, TrainingOptions, BackendOptions, ComputeOption {
+interface TrainCommandOptions
+  extends ModelOption,
+    NetworkOptions,
+    SelectionOptions,
+    TrainingOptions,
+    BackendOptions,
+    ComputeOption {
   readonly init?: string;
   readonly resume?: string | true;
 }
@@ -32,6 +38,7 @@ export const trainCommand: CliCommand = {
       .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
       .option('--init <run>', 'start from the weights of a trained run')
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
+    addModelOption(parser);
     addTrainingOptions(parser, { defaults: "the preset's" });
     addConfigOption(addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser))))).action(
       trainOrResume,
@@ -69,17 +76,18 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     }
     return resumeRun(path, options, output);
   }
-  if (preset === undefined) throw new UsageError(`train needs a preset: ${Object.keys(presets).join(', ')}`);
-  return startRun(preset, options, parser, output);
+  const chosen = await choosePreset(preset, options);
+  if (chosen === undefined)
+    throw new UsageError(`train needs a preset (${Object.keys(presets).join(', ')}) or --model FILE`);
+  return startRun(chosen, options, parser, output);
 }
 
 async function startRun(
-  presetName: string,
+  { preset, choice }: Chosen,
   options: TrainCommandOptions,
   parser: Parser,
   output: Output,
 ): Promise<void> {
-  const preset = lookUp(presets, presetName, 'preset');
   const source = options.data ?? preset.data;
   if (source === undefined)
     throw new UsageError(`${preset.name} needs --data NAME or --data PATH (see: subbit data list)`);
@@ -90,7 +98,7 @@ async function startRun(
   const defaults = { ...preset.training, ...(renewals && { renewals }) };
   await startTraining({
     description: {
-      network: { preset: preset.name, ...choices, classes, zeroPoints, step },
+      network: { ...choice, ...choices, classes, zeroPoints, step },
       training: trainingConfig(defaults, source, data, options),
     },
     data,
@@ -102,9 +110,9 @@ async function startRun(
 }
 
 async function resumeRun(path: string, options: TrainCommandOptions, output: Output): Promise<void> {
-  const saved = readRunConfig(path) as RunDescription;
+  const saved = currentDescription(readRunConfig(path) as RunDescription);
   const description = { ...saved, training: { compute: 'simulated' as const, ...saved.training } };
-  const network = defineNetwork(description.network);
+  const network = await openNetwork(description.network);
   const { found, skipped } = findNewest(path);
   for (const { why } of skipped) output.note(`skipped a damaged checkpoint: ${why}`);
   if (found === undefined)

@@ -6,7 +6,7 @@ import { codewordIds, type PatternStatistics, patternStatistics } from '../../co
 import { type SelectionHistory, selectionHistory } from '../../compact/selection-history.js';
 import { real } from '../../core/tensor.js';
 import { runOp } from '../../deploy/run-op.js';
-import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
+import { buildGraph, type NetworkDefinition } from '../../nn/network.js';
 import { servedBy } from '../../nn/selection.js';
 import { summarize } from '../../nn/summary.js';
 import { codewordAt } from '../../ops/codewords.js';
@@ -27,11 +27,11 @@ export interface LayerKernels extends PatternStatistics {
 
 /** The layers whose filters are 3x3 and have one bit. Throws a UsageError when there are none. */
 export function kernelsOf(
-  description: NetworkDescription,
+  network: NetworkDefinition,
   { tensors }: Checkpoint,
   metrics: readonly MetricsLine[],
 ): LayerKernels[] {
-  const { graph } = buildGraph(defineNetwork(description), { batch: 1, training: true, seed: 0 });
+  const { graph } = buildGraph(network, { batch: 1, training: true, seed: 0 });
   const codebooks = new Map(
     graph.nodes
       .filter(({ op }) => op === groupFilters)

@@ -1,6 +1,6 @@
 /** What the page of a run shows, gathered: metrics, the last checkpoint, and an evaluation of the test set where the data is at hand. */
 import { openBackend } from '../../backends/index.js';
-import { buildGraph, defineNetwork } from '../../nn/network.js';
+import { buildGraph, type NetworkDefinition, openNetwork } from '../../nn/network.js';
 import { summarize } from '../../nn/summary.js';
 import type { Classification } from '../../runtime/classification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
@@ -35,7 +35,8 @@ export interface RunReport {
 export async function reportOf(run: string, data: string | undefined, output: Output): Promise<RunReport> {
   const checkpoint = openCheckpoint(run, 'last', output.note);
   const description = descriptionOf(checkpoint);
-  const { graph } = buildGraph(defineNetwork(description.network), { batch: 1, training: true, seed: 0 });
+  const definition = await openNetwork(description.network);
+  const { graph } = buildGraph(definition, { batch: 1, training: true, seed: 0 });
   const summary = summarize(graph);
   const filters = summary.layers.flatMap(({ name }) => {
     const tensor = checkpoint.tensors[`${name}/filter`];
@@ -59,7 +60,7 @@ export async function reportOf(run: string, data: string | undefined, output: Ou
     settings: settingsOf(description),
     parameters: filters.map(({ name, tensor }) => ({ name, histogram: histogramOf(tensor.data) })),
     firstFilters: first ? filterPictures(first.data, first.shape) : [],
-    confusion: await evaluate(checkpoint, data, output),
+    confusion: await evaluate(checkpoint, definition, data, output),
   };
 }
 
@@ -69,17 +70,17 @@ const chunk = 512;
 /** The page does without it where the data is missing or of another kind, and says why. */
 async function evaluate(
   checkpoint: Checkpoint,
+  definition: NetworkDefinition,
   data: string | undefined,
   output: Output,
 ): Promise<RunReport['confusion']> {
   const { network, training } = descriptionOf(checkpoint);
-  const { input } = defineNetwork(network);
   const source = data ?? training.data;
   try {
-    const { test, classes } = await loadData(source, input, output, { download: false });
+    const { test, classes } = await loadData(source, definition.input, output, { download: false });
     requireSameClasses(classes, network.classes);
     const backend = await openBackend({ onNotice: output.note });
-    const model = new Model(backend, checkpoint);
+    const model = new Model(backend, checkpoint, { network: definition });
     const progress = createProgress();
     progress.start('evaluating', test.count);
     const bytes = test.images.length / test.count;

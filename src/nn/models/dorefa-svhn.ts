@@ -22,6 +22,12 @@ export const dorefaSvhn: Preset = {
   first: 'conv0',
   last: 'fc1',
   widths: ['A', 'B', 'C', 'D'],
+  sizes: [
+    { width: 'A', classes: 10, layers: 8, shortcuts: 0, parameters: 2_082_378, macs: 41_735_424 },
+    { width: 'B', classes: 10, layers: 8, shortcuts: 0, parameters: 523_306, macs: 11_601_536 },
+    { width: 'C', classes: 10, layers: 8, shortcuts: 0, parameters: 132_186, macs: 3_484_224 },
+    { width: 'D', classes: 10, layers: 8, shortcuts: 0, parameters: 33_730, macs: 1_162_976 },
+  ],
   build({ classes, width = 'A' }) {
     const share = shares[width];
     if (share === undefined) throw new UsageError(`dorefa-svhn has the widths A, B, C and D, not '${width}'`);
@@ -52,8 +58,8 @@ export const dorefaSvhn: Preset = {
     batch: 128,
     optimizer: { name: 'adam', epsilon: 1e-5 },
     schedule: { name: 'step', learningRate: 1e-3, every: 100, factor: 0.5 },
-    weightDecay: 1e-7,
-    decayed: 'fc',
+    weightDecay: 0,
+    decayOf: { fc: 1e-7 },
   },
 };
 

@@ -41,6 +41,7 @@ export const resnet20: Preset = {
   input: { height: 32, width: 32, channels: 3 },
   first: 'stem',
   last: 'fc',
+  sizes: [{ classes: 10, layers: 20, shortcuts: 9, parameters: 269_722, macs: 40_551_040 }],
   build({ classes }) {
     const blocks: Layer[] = [];
     for (const [stage, channels] of [16, 32, 64].entries()) {

@@ -51,6 +51,7 @@ export const vggSmall: Preset = {
   input: { height: 32, width: 32, channels: 3 },
   first: 'conv1',
   last: 'fc',
+  sizes: [{ classes: 10, layers: 7, shortcuts: 5, parameters: 4_660_106, macs: 607_600_640 }],
   build: ({ classes }) =>
     sequential(
       conv('conv1', { channels: 128, padding: 1 }),

@@ -8,10 +8,12 @@ import type { Tensor } from '../../deploy/run-op.js';
 import type { ActivationKind } from '../../ops/activation/activation.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
+import { concat } from '../../ops/concat/concat.js';
 import { conv2d } from '../../ops/conv2d/conv2d.js';
 import { spanOf } from '../../ops/conv2d/geometry.js';
 import { add, addBias, reshape } from '../../ops/elementwise/elementwise.js';
-import { globalAveragePool, maxPool } from '../../ops/pool/pool.js';
+import { averagePool, isWholeImage } from '../../ops/pool/average-pool.js';
+import { maxPool } from '../../ops/pool/pool.js';
 import { dequantize, quantizeUnit } from '../../ops/quantize/activations.js';
 import { quantizeScaled } from '../../ops/quantize/learned.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
@@ -53,9 +55,18 @@ export const operators: Readonly<Record<string, Operator>> = {
     const stored = emitter.storePerChannel(`${name}/bias`, emitter.constantOf(bias));
     return emitter.add('Add', name, [emitter.tensorOf(x), stored]);
   },
-  [maxPool.name]: pooling,
-  [globalAveragePool.name]: (emitter, { name, inputs }) =>
-    emitter.add('GlobalAveragePool', name, [emitter.tensorOf(inputs[0])]),
+  [concat.name]: (emitter, { name, inputs }) =>
+    emitter.add(
+      'Concat',
+      name,
+      inputs.map((value) => emitter.tensorOf(value)),
+      { axis: { int: 1 } },
+    ),
+  [maxPool.name]: (emitter, node) => pooling(emitter, node, 'MaxPool'),
+  [averagePool.name]: (emitter, node) =>
+    isWholeImage(node.inputs[0]!.type.shape, node.attributes)
+      ? emitter.add('GlobalAveragePool', node.name, [emitter.tensorOf(node.inputs[0])])
+      : pooling(emitter, node, 'AveragePool'),
   [reshape.name]: flattening,
   [strideShortcut.name](emitter, { name, inputs: [x], attributes }) {
     const { stride, channels } = attributes as { stride: number; channels: number };
@@ -157,12 +168,13 @@ function outputsFirst({ type, data }: Tensor): { shape: number[]; elements: Floa
   return { shape: [outputs, channels, height, width], elements };
 }
 
-function pooling(emitter: Emitter, { name, inputs: [x], attributes }: Node): string {
+/** Padding never counts: it wins no maximum, and ONNX leaves it out of means, too. */
+function pooling(emitter: Emitter, { name, inputs: [x], attributes }: Node, op: 'MaxPool' | 'AveragePool'): string {
   const { size, stride, padTop, padLeft, outHeight, outWidth } = attributes as Record<string, number>;
   const [, height, width] = x!.type.shape as [number, number, number];
   const after = (extent: number, out: number, before: number): number =>
     Math.max(0, (out - 1) * stride! + size! - extent - before);
-  return emitter.add('MaxPool', name, [emitter.tensorOf(x)], {
+  return emitter.add(op, name, [emitter.tensorOf(x)], {
     kernel_shape: { ints: [size!, size!] },
     strides: { ints: [stride!, stride!] },
     pads: { ints: [padTop!, padLeft!, after(height, outHeight!, padTop!), after(width, outWidth!, padLeft!)] },

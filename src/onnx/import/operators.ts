@@ -4,7 +4,7 @@ import type { OnnxNode } from '../../formats/onnx-model.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { add, reshape } from '../../ops/elementwise/elementwise.js';
-import { globalAveragePool } from '../../ops/pool/pool.js';
+import { averagePool, wholeImage } from '../../ops/pool/average-pool.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import { type Constant, combined, permuted, reshaped } from './constants.js';
@@ -72,7 +72,12 @@ export const operators: Readonly<Record<string, Operator>> = {
     const source = importer.real(x!, node);
     return {
       ...source,
-      value: importer.graph.apply(globalAveragePool, importer.name(nameOf(node)), [source.value], {}),
+      value: importer.graph.apply(
+        averagePool,
+        importer.name(nameOf(node)),
+        [source.value],
+        wholeImage(source.value.type.shape),
+      ),
     };
   },
   // Whether x > 0: an approximate sign, of which the one bit that follows is all that is read.

@@ -5,13 +5,13 @@
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { decode, describe, integer, largestInteger, operandOf } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
-import { type MaxPoolAttributes, maxPoolWindows, poolParams, poolParamsOf, poolShape } from '../pool/pool.js';
+import { maxPoolWindows, type PoolAttributes, poolParams, poolParamsOf, poolShape } from '../pool/pool.js';
 
 export const integerMaxPool = defineOp({
   name: 'integer-max-pool',
   inputs: ['x'],
   outputs: ['y'],
-  infer([x]: InputTypes, attributes: MaxPoolAttributes) {
+  infer([x]: InputTypes, attributes: PoolAttributes) {
     if (x!.dtype !== 'u8' && x!.dtype !== 'i32') throw new SubbitError(`needs levels or i32, not ${describe(x!)}`);
     return [{ ...x!, shape: poolShape(x!, attributes) }];
   },

@@ -20,7 +20,7 @@ import {
 } from '../../core/op-case.js';
 import { integer, type Shape, type TypedArray } from '../../core/tensor.js';
 import type { ActivationKind } from '../activation/activation.js';
-import type { MaxPoolAttributes } from '../pool/pool.js';
+import type { PoolAttributes } from '../pool/pool.js';
 import { addDequantized } from './add-dequantized.js';
 import { normalizeQuantize } from './normalize-quantize.js';
 import {
@@ -38,7 +38,7 @@ interface Elements {
 
 interface Setting {
   readonly shape: Shape;
-  readonly pool?: MaxPoolAttributes;
+  readonly pool?: PoolAttributes;
   readonly kind: ActivationKind;
   readonly bits: number;
   readonly gradientBits: number;
@@ -49,7 +49,7 @@ interface Setting {
 
 const floats: Elements = { dtype: 'f32' };
 const shorts: Elements = { dtype: 'i16' };
-const square = (size: number, stride: number, pad: number, outHeight: number, outWidth: number): MaxPoolAttributes => ({
+const square = (size: number, stride: number, pad: number, outHeight: number, outWidth: number): PoolAttributes => ({
   size,
   stride,
   padTop: pad,

@@ -8,7 +8,7 @@ import { Philox } from '../../util/philox.js';
 import { type ActivationKind, activate, activateGradient } from '../activation/activation.js';
 import { batchNormalize, batchNormGradient, batchNormGradientSums, batchStatistics } from '../batch-norm/batch-norm.js';
 import { add, addBias, sumRows } from '../elementwise/elementwise.js';
-import { type MaxPoolAttributes, maxPool, maxPoolGradient } from '../pool/pool.js';
+import { maxPool, maxPoolGradient, type PoolAttributes } from '../pool/pool.js';
 import { quantizeUnit } from '../quantize/activations.js';
 import { maxAbsPerSample, quantizeGradient } from '../quantize/gradients.js';
 import { addDequantized } from './add-dequantized.js';
@@ -103,7 +103,7 @@ const setting = fc.record({
 });
 type Setting = typeof setting extends fc.Arbitrary<infer T> ? T : never;
 
-function poolOf({ window, height, width }: Setting): MaxPoolAttributes | undefined {
+function poolOf({ window, height, width }: Setting): PoolAttributes | undefined {
   if (window === null) return undefined;
   const stride = window.size + window.gap;
   const [padTop, padLeft] = window.pads.map((pad) => Math.min(pad, window.size - 1)) as [number, number];
@@ -118,7 +118,7 @@ function poolOf({ window, height, width }: Setting): MaxPoolAttributes | undefin
 }
 
 /** Everything on the way forward and back, by the ops one after another. */
-function compose(s: Setting, pool: MaxPoolAttributes | undefined, x: Tensor, perChannel: (Tensor | undefined)[]) {
+function compose(s: Setting, pool: PoolAttributes | undefined, x: Tensor, perChannel: (Tensor | undefined)[]) {
   const { kind, bits } = s;
   const [mean, variance, , beta] = perChannel;
   const z =

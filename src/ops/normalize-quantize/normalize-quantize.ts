@@ -14,7 +14,7 @@ import { type ActivationKind, activate, activationKinds } from '../activation/ac
 import { batchNormalize } from '../batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../elementwise/elementwise.js';
 import { realNumbers, requireScaled, scaledOf } from '../elementwise/scaled.js';
-import { type MaxPoolAttributes, maxPoolWindows, poolParams, poolParamsOf, poolShape } from '../pool/pool.js';
+import { maxPoolWindows, type PoolAttributes, poolParams, poolParamsOf, poolShape } from '../pool/pool.js';
 import { quantizeUnit } from '../quantize/activations.js';
 
 export interface NormalizeAttributes {
@@ -22,7 +22,7 @@ export interface NormalizeAttributes {
   readonly epsilon?: number;
   readonly kind: ActivationKind;
   /** Its windows may not overlap: stride >= size. @default no maximum */
-  readonly pool?: MaxPoolAttributes;
+  readonly pool?: PoolAttributes;
 }
 
 export interface NormalizeQuantizeAttributes extends NormalizeAttributes {
@@ -60,7 +60,7 @@ function periodOf(channels: number): number {
 const elementsPerTask = 32768;
 
 /** Throws when x, its scale or the numbers per channel do not fit. `perChannel`: mean, variance, gamma, beta. */
-export function requireNormalizable([x, xScale]: InputTypes, perChannel: InputTypes, pool?: MaxPoolAttributes): void {
+export function requireNormalizable([x, xScale]: InputTypes, perChannel: InputTypes, pool?: PoolAttributes): void {
   requireScaled('x', [x, xScale]);
   if (x!.shape.length < 2) throw new SubbitError(`needs samples of channels, not ${describe(x!)}`);
   const given = perChannel.map((type) => (type === undefined ? 0 : 1)).join('');
@@ -81,7 +81,7 @@ export function requirePerChannel(x: Shape, types: InputTypes): void {
 }
 
 /** The shape of the levels. */
-export function levelsShape([x]: InputTypes, pool: MaxPoolAttributes | undefined): Shape {
+export function levelsShape([x]: InputTypes, pool: PoolAttributes | undefined): Shape {
   return pool === undefined ? x!.shape : poolShape(x!, pool);
 }
 

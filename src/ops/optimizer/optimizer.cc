@@ -37,6 +37,7 @@ void AdamStep(const AdamStepParams& p, const AdamStepBuffers& b, Pool& pool) {
   const int t = b.step.i32()[0] + 1;
   const float rate = static_cast<float>(b.learningRate.f32()[0] / (1 - Power(p.beta1, t)));
   const float correction = static_cast<float>(1 / __builtin_sqrt(1 - Power(p.beta2, t)));
+  const float kept = static_cast<float>(1 - static_cast<double>(b.learningRate.f32()[0]) * static_cast<double>(p.shrinkage));
   const float added1 = static_cast<float>(1 - static_cast<double>(p.beta1));
   const float added2 = static_cast<float>(1 - static_cast<double>(p.beta2));
   float* __restrict parameter = b.parameter.f32();
@@ -51,7 +52,7 @@ void AdamStep(const AdamStepParams& p, const AdamStepBuffers& b, Pool& pool) {
       const float denominator = __builtin_sqrtf(v) * correction + p.epsilon;
       first[i] = m;
       second[i] = v;
-      parameter[i] -= rate * m / denominator;
+      parameter[i] = kept * parameter[i] - rate * m / denominator;
     }
   });
 }

@@ -1,6 +1,7 @@
 /**
- * One optimizer step on one parameter, in place. `decay` is the L2 coefficient, added to the gradient. The learning rate and
- * the step number come in tensors because they change from step to step while the plan stays.
+ * One optimizer step on one parameter, in place. `decay` is the L2 coefficient, added to the gradient, or of a decoupled decay
+ * (AdamW), which shrinks the parameter itself. The learning rate and the step number come in tensors because they change from step
+ * to step while the plan stays.
  */
 import { defineOp, type InputTypes } from '../../core/op.js';
 import { sizeOf } from '../../core/tensor.js';
@@ -45,11 +46,12 @@ export interface AdamAttributes {
   readonly beta2: number;
   readonly epsilon: number;
   readonly decay: number;
+  readonly isDecoupled: boolean;
 }
 
 /**
- * Adam (Kingma and Ba 2015): p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon), t = step + 1.
- * The corrections are powers of small integers' exponents, taken in double by repeated squaring on every backend.
+ * Adam (Kingma and Ba 2015): p = kept p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon), t = step + 1.
+ * kept is 1 - lr decay where the decay is decoupled (AdamW: Loshchilov and Hutter 2019, as PyTorch has it), else 1. The corrections are powers of small integers' exponents, taken in double by repeated squaring on every backend.
  */
 export const adamStep = defineOp({
   name: 'adam-step',
@@ -60,17 +62,19 @@ export const adamStep = defineOp({
     requireSameShape([parameter, first, second, gradient]);
     return [];
   },
-  params: { count: 'i32', beta1: 'f32', beta2: 'f32', epsilon: 'f32', decay: 'f32' },
-  pack: ([parameter], { beta1, beta2, epsilon, decay }) => ({
+  params: { count: 'i32', beta1: 'f32', beta2: 'f32', epsilon: 'f32', decay: 'f32', shrinkage: 'f32' },
+  pack: ([parameter], { beta1, beta2, epsilon, decay, isDecoupled }) => ({
     count: sizeOf(parameter!.shape),
     beta1: Math.fround(beta1),
     beta2: Math.fround(beta2),
     epsilon: Math.fround(epsilon),
-    decay: Math.fround(decay),
+    decay: isDecoupled ? 0 : Math.fround(decay),
+    shrinkage: isDecoupled ? Math.fround(decay) : 0,
   }),
   reference({ parameter, first, second, gradient, learningRate, step }, p) {
     const rate = Math.fround(learningRate![0]! / (1 - power(p.beta1, step![0]! + 1)));
     const correction = Math.fround(1 / Math.sqrt(1 - power(p.beta2, step![0]! + 1)));
+    const kept = Math.fround(1 - learningRate![0]! * p.shrinkage);
     const added1 = Math.fround(1 - p.beta1);
     const added2 = Math.fround(1 - p.beta2);
     for (let i = 0; i < p.count; i++) {
@@ -80,7 +84,7 @@ export const adamStep = defineOp({
       const denominator = Math.fround(Math.fround(Math.fround(Math.sqrt(v)) * correction) + p.epsilon);
       first![i] = m;
       second![i] = v;
-      parameter![i] = parameter![i]! - Math.fround(Math.fround(rate * m) / denominator);
+      parameter![i] = Math.fround(kept * parameter![i]!) - Math.fround(Math.fround(rate * m) / denominator);
     }
   },
 });

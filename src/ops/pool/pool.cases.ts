@@ -12,13 +12,8 @@ import {
   realInput,
 } from '../../core/op-case.js';
 import { arrayOf, quantized, real } from '../../core/tensor.js';
-import {
-  globalAveragePool,
-  globalAveragePoolGradient,
-  type MaxPoolAttributes,
-  maxPool,
-  maxPoolGradient,
-} from './pool.js';
+import { averagePool, averagePoolGradient, wholeImage } from './average-pool.js';
+import { maxPool, maxPoolGradient, type PoolAttributes } from './pool.js';
 
 interface Window {
   readonly shape: readonly [number, number, number, number];
@@ -42,7 +37,7 @@ const windows: Readonly<Record<string, Window>> = {
 };
 
 /** What max-pool says of normal numbers. */
-function indexOf(shape: readonly number[], attributes: MaxPoolAttributes): Content {
+function indexOf(shape: readonly number[], attributes: PoolAttributes): Content {
   return (data, random) => {
     const x = arrayOf(real(shape));
     normal()(x, random, []);
@@ -50,8 +45,14 @@ function indexOf(shape: readonly number[], attributes: MaxPoolAttributes): Conte
   };
 }
 
-const maxPoolCases = Object.entries(windows).flatMap(([name, { shape, size, stride, pad = [0, 0], out }]) => {
-  const attributes = { size, stride, padTop: pad[0], padLeft: pad[1], outHeight: out[0], outWidth: out[1] };
+const attributesOf = ({ size, stride, pad = [0, 0], out }: Window): PoolAttributes => ({
+  ...{ size, stride, padTop: pad[0], padLeft: pad[1] },
+  ...{ outHeight: out[0], outWidth: out[1] },
+});
+
+const maxPoolCases = Object.entries(windows).flatMap(([name, window]) => {
+  const { shape, out } = window;
+  const attributes = attributesOf(window);
   const outShape = [shape[0], ...out, shape[3]];
   const index = input({ dtype: 'u8', shape: outShape }, indexOf(shape, attributes));
   const levels = (bits: number) =>
@@ -66,6 +67,7 @@ const maxPoolCases = Object.entries(windows).flatMap(([name, { shape, size, stri
   ];
 });
 
+/** Of the whole image. */
 const averageShapes = [
   [1, 1, 1, 1],
   [5, 1, 1, 17],
@@ -74,16 +76,20 @@ const averageShapes = [
   [3, 13, 11, 64],
 ];
 
+function averageCases(name: string, shape: readonly number[], attributes: PoolAttributes): OpCase[] {
+  const [batch, height, width, channels] = shape as [number, number, number, number];
+  const parity: Parity = {
+    y: (run) => doubleSum(run.results.y!, onAbsoluteValues(run).y!, attributes.size ** 2),
+  };
+  const dy = realInput([batch, attributes.outHeight, attributes.outWidth, channels]);
+  return [
+    opCase(averagePool, name, [realInput(shape)], attributes, parity),
+    opCase(averagePoolGradient, name, [dy], { ...attributes, height, width }),
+  ];
+}
+
 export const poolCases: readonly OpCase[] = [
   ...maxPoolCases,
-  ...averageShapes.flatMap((shape) => {
-    const [batch, height, width, channels] = shape as [number, number, number, number];
-    const parity: Parity = {
-      y: (run) => doubleSum(run.results.y!, onAbsoluteValues(run).y!, height * width),
-    };
-    return [
-      opCase(globalAveragePool, `[${shape}]`, [realInput(shape)], {}, parity),
-      opCase(globalAveragePoolGradient, `[${shape}]`, [realInput([batch, 1, 1, channels])], { height, width }),
-    ];
-  }),
+  ...Object.entries(windows).flatMap(([name, window]) => averageCases(name, window.shape, attributesOf(window))),
+  ...averageShapes.flatMap((shape) => averageCases(`[${shape}] to one pixel`, shape, wholeImage(shape))),
 ];

@@ -84,27 +84,4 @@ void MaxPoolGradient(const MaxPoolGradientParams& p, const MaxPoolGradientBuffer
   });
 }
 
-void GlobalAveragePool(const GlobalAveragePoolParams& p, const GlobalAveragePoolBuffers& b, Pool& pool) {
-  pool.Run(p.batch, [&](int sample, int thread) {
-    double* __restrict sums = static_cast<double*>(pool.Scratch(thread, p.channels * sizeof(double)));
-    for (int c = 0; c < p.channels; ++c) sums[c] = 0;
-    for (int i = 0; i < p.pixels; ++i) {
-      const float* x = b.x.f32() + (static_cast<ptrdiff_t>(sample) * p.pixels + i) * p.channels;
-      for (int c = 0; c < p.channels; ++c) sums[c] += x[c];
-    }
-    for (int c = 0; c < p.channels; ++c) b.y.f32()[sample * p.channels + c] = static_cast<float>(sums[c] / p.pixels);
-  });
-}
-
-void GlobalAveragePoolGradient(const GlobalAveragePoolGradientParams& p, const GlobalAveragePoolGradientBuffers& b, Pool& pool) {
-  const float pixels = static_cast<float>(p.pixels);
-  pool.Run(p.batch, [&](int sample, int) {
-    const float* __restrict dy = b.dy.f32() + static_cast<ptrdiff_t>(sample) * p.channels;
-    for (int i = 0; i < p.pixels; ++i) {
-      float* __restrict dx = b.dx.f32() + (static_cast<ptrdiff_t>(sample) * p.pixels + i) * p.channels;
-      for (int c = 0; c < p.channels; ++c) dx[c] = dy[c] / pixels;
-    }
-  });
-}
-
 }  // namespace subbit::SUBBIT_ISA

@@ -3,11 +3,11 @@
  * position of each window's first maximum, one byte, for the gradient. Padding never wins.
  */
 import { defineOp, type InputTypes, type ParamValues } from '../../core/op.js';
-import { describe, real, type Shape, sizeOf, type TensorType, type TypedArray } from '../../core/tensor.js';
+import { describe, real, type Shape, type TensorType, type TypedArray } from '../../core/tensor.js';
 import { SubbitError } from '../../util/errors.js';
 import { requireReal } from '../elementwise/elementwise.js';
 
-export interface MaxPoolAttributes {
+export interface PoolAttributes {
   readonly size: number;
   readonly stride: number;
   readonly padTop: number;
@@ -29,21 +29,22 @@ export const poolParams = {
   padLeft: 'i32',
 } as const;
 
-export function poolParamsOf(x: Shape, { size, stride, padTop, padLeft, outHeight, outWidth }: MaxPoolAttributes) {
+export function poolParamsOf(x: Shape, { size, stride, padTop, padLeft, outHeight, outWidth }: PoolAttributes) {
   const [batch, height, width, channels] = x as [number, number, number, number];
   return { batch, height, width, channels, outHeight, outWidth, size, stride, padTop, padLeft };
 }
 
-/** The output's shape. Throws when the window does not fit. */
+/** The output's shape. Throws when the window does not fit, or is wider than `widest`. */
 export function poolShape(
   x: TensorType,
-  { size, stride, padTop, padLeft, outHeight, outWidth }: MaxPoolAttributes,
+  { size, stride, padTop, padLeft, outHeight, outWidth }: PoolAttributes,
+  // The index of a window's maximum is one byte.
+  widest = 15,
 ): Shape {
   if (x.shape.length !== 4) throw new SubbitError(`needs an NHWC image, not ${describe(x)}`);
   const [batch, height, width, channels] = x.shape as [number, number, number, number];
-  // The index of a window's maximum is one byte.
-  if (!(Number.isInteger(size) && size >= 1 && size <= 15))
-    throw new SubbitError(`the window must be 1 to 15 wide, not ${size}`);
+  if (!(Number.isInteger(size) && size >= 1 && size <= widest))
+    throw new SubbitError(`the window must be 1 to ${widest} wide, not ${size}`);
   if (!(Number.isSafeInteger(stride) && stride >= 1))
     throw new SubbitError(`stride must be a positive integer, not ${stride}`);
   const fits = (out: number, pad: number, extent: number): boolean =>
@@ -63,7 +64,7 @@ export const maxPool = defineOp({
   name: 'max-pool',
   inputs: ['x'],
   outputs: ['y', 'index'],
-  infer([x]: InputTypes, attributes: MaxPoolAttributes) {
+  infer([x]: InputTypes, attributes: PoolAttributes) {
     if (x!.dtype === 'i32') throw new SubbitError(`needs real numbers or levels, not ${describe(x!)}`);
     const shape = poolShape(x!, attributes);
     return [
@@ -115,7 +116,7 @@ export const maxPoolGradient = defineOp({
   name: 'max-pool-gradient',
   inputs: ['dy', 'index'],
   outputs: ['dx'],
-  infer([dy]: InputTypes, { height, width }: MaxPoolAttributes & { readonly height: number; readonly width: number }) {
+  infer([dy]: InputTypes, { height, width }: PoolAttributes & { readonly height: number; readonly width: number }) {
     requireReal(dy!);
     return [real([dy!.shape[0]!, height, width, dy!.shape[3]!])];
   },
@@ -134,49 +135,5 @@ export const maxPoolGradient = defineOp({
             const at = ((n * p.height + h) * p.width + w) * p.channels + c;
             dx![at] = dx![at]! + dy![out++]!;
           }
-  },
-});
-
-/** [N, H, W, C] -> [N, 1, 1, C] */
-export const globalAveragePool = defineOp({
-  name: 'global-average-pool',
-  inputs: ['x'],
-  outputs: ['y'],
-  infer([x]: InputTypes, _: Record<string, never>) {
-    requireReal(x!);
-    return [real([x!.shape[0]!, 1, 1, x!.shape[3]!])];
-  },
-  params: { batch: 'i32', pixels: 'i32', channels: 'i32' },
-  pack: ([x]) => ({ batch: x!.shape[0]!, pixels: x!.shape[1]! * x!.shape[2]!, channels: x!.shape[3]! }),
-  reference({ x, y }, p) {
-    for (let n = 0; n < p.batch; n++)
-      for (let c = 0; c < p.channels; c++) {
-        let sum = 0;
-        for (let i = 0; i < p.pixels; i++) sum += x![(n * p.pixels + i) * p.channels + c]!;
-        y![n * p.channels + c] = sum / p.pixels;
-      }
-  },
-});
-
-export const globalAveragePoolGradient = defineOp({
-  name: 'global-average-pool-gradient',
-  inputs: ['dy'],
-  outputs: ['dx'],
-  infer([dy]: InputTypes, { height, width }: { readonly height: number; readonly width: number }) {
-    requireReal(dy!);
-    return [real([dy!.shape[0]!, height, width, dy!.shape[3]!])];
-  },
-  params: { batch: 'i32', pixels: 'i32', channels: 'i32' },
-  pack: ([dy], { height, width }) => ({
-    batch: dy!.shape[0]!,
-    pixels: height * width,
-    channels: sizeOf(dy!.shape) / dy!.shape[0]!,
-  }),
-  reference({ dy, dx }, p) {
-    for (let n = 0; n < p.batch; n++)
-      for (let i = 0; i < p.pixels; i++)
-        for (let c = 0; c < p.channels; c++) {
-          dx![(n * p.pixels + i) * p.channels + c] = dy![n * p.channels + c]! / p.pixels;
-        }
   },
 });

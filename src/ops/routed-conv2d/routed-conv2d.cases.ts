@@ -13,7 +13,7 @@ import {
   uniform,
 } from '../../core/op-case.js';
 import { decode, integer, operandOf, quantized, real, stepOf, type TypedArray } from '../../core/tensor.js';
-import type { MaxPoolAttributes } from '../pool/pool.js';
+import type { PoolAttributes } from '../pool/pool.js';
 import { conv2dFilterGradientRouted, conv2dLevels, nowhere, routedBiasGradient } from './routed-conv2d.js';
 
 interface Geometry {
@@ -24,7 +24,7 @@ interface Geometry {
   readonly stride?: number;
   readonly pad?: number;
   readonly out: readonly [number, number];
-  readonly pool?: Omit<MaxPoolAttributes, 'padTop' | 'padLeft'> & { readonly pad?: number };
+  readonly pool?: Omit<PoolAttributes, 'padTop' | 'padLeft'> & { readonly pad?: number };
 }
 
 const geometries: Readonly<Record<string, Geometry>> = {

@@ -37,7 +37,7 @@ import {
 import { exactTerms, geometry, geometryOf, requireGeometry, requireOperand } from '../conv2d/geometry.js';
 import { addBias, channelsOf, requireReal, sumRows } from '../elementwise/elementwise.js';
 import { realNumbers, requireScaled, scaledOf } from '../elementwise/scaled.js';
-import { type MaxPoolAttributes, maxPoolGradient, maxPoolWindows, poolShape } from '../pool/pool.js';
+import { maxPoolGradient, maxPoolWindows, type PoolAttributes, poolShape } from '../pool/pool.js';
 import { quantizeUnit } from '../quantize/activations.js';
 
 /** The route of an element whose gradient goes nowhere. */
@@ -45,7 +45,7 @@ export const nowhere = 255;
 
 export interface RoutedAttributes extends Conv2dAttributes {
   /** Its windows may not overlap: stride >= size. @default every pixel by itself */
-  readonly pool?: MaxPoolAttributes;
+  readonly pool?: PoolAttributes;
 }
 
 const windows = {

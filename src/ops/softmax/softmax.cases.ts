@@ -11,7 +11,11 @@ import {
   uniform,
   values,
 } from '../../core/op-case.js';
-import { softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax.js';
+import { type SoftmaxAttributes, softmaxCrossEntropy, softmaxCrossEntropyGradient } from './softmax.js';
+
+/** Whether a sample's target is more than one class. */
+const isMixed = ({ inputs, attributes }: CaseRun): boolean =>
+  inputs[2] !== undefined || (attributes as SoftmaxAttributes).smoothing !== undefined;
 
 /**
  * With z = logit - max rounded to float32, exp(z) errs by (|z| + 4) 2^-24 of itself (an exp that is good to two units in the
@@ -36,8 +40,8 @@ function softmaxParity(classes: number): Parity {
       const z = distances(run);
       return Float64Array.from(run.results.losses!, (loss, n) => {
         const label = run.inputs[1]![n]!;
-        // Of targets the largest distance is a bound.
-        const distance = run.inputs[2]
+        // Of mixed targets the largest distance is a bound.
+        const distance = isMixed(run)
           ? Math.max(...z.subarray(n * classes, (n + 1) * classes))
           : z[n * classes + label]!;
         return label < 0 ? 0 : (2 * classes + 16 + loss + 2 * distance) * unit;
@@ -109,6 +113,25 @@ export const softmaxCases: readonly OpCase[] = [
       {},
     ),
   ]),
+  ...[false, true].flatMap((hasTargets) => {
+    const name = `smoothing${hasTargets ? ', targets' : ''}`;
+    const targets = hasTargets ? [targetsInput(7, 17)] : [];
+    return [
+      opCase(
+        softmaxCrossEntropy,
+        name,
+        [realInput([7, 1, 1, 17], normal(3)), labels(7, 17), ...targets],
+        { smoothing: 0.1 },
+        softmaxParity(17),
+      ),
+      opCase(
+        softmaxCrossEntropyGradient,
+        name,
+        [realInput([7, 17], uniform()), labels(7, 17), realInput([7], uniform(0, 0.1)), ...targets],
+        { smoothing: 0.1 },
+      ),
+    ];
+  }),
   opCase(
     softmaxCrossEntropy,
     'far apart',

@@ -6,9 +6,10 @@
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** `exponentials` holds `classes` numbers; `targets` is null where the label is the target. Returns the prediction; the loss goes to `loss`. */
-int ClassifyRow(const float* logits, int classes, int label, const float* targets, double* __restrict exponentials,
-                float* __restrict probabilities, float* loss) {
+/** `exponentials` holds as many numbers as there are classes; `targets` is null where the label is the target. Returns the prediction; the loss goes to `loss`. */
+int ClassifyRow(const SoftmaxCrossEntropyParams& p, const float* logits, int label, const float* targets,
+                double* __restrict exponentials, float* __restrict probabilities, float* loss) {
+  const int classes = p.classes;
   int best = 0;
   for (int k = 1; k < classes; ++k) {
     if (logits[k] > logits[best]) best = k;
@@ -24,6 +25,11 @@ int ClassifyRow(const float* logits, int classes, int label, const float* target
     logit = 0;
     for (int k = 0; k < classes; ++k) logit += static_cast<double>(targets[k]) * (static_cast<double>(logits[k]) - max);
   }
+  if (p.added != 0) {
+    double all = 0;
+    for (int k = 0; k < classes; ++k) all += static_cast<double>(logits[k]) - max;
+    logit = static_cast<double>(p.kept) * logit + static_cast<double>(p.added) * all;
+  }
   *loss = label < 0 ? 0 : static_cast<float>(Log(sum) - logit);
   return best;
 }
@@ -36,8 +42,8 @@ void SoftmaxCrossEntropy(const SoftmaxCrossEntropyParams& p, const SoftmaxCrossE
   ForRows(pool, p.batch, classes, [&](int first, int end) {
     for (int n = first; n < end; ++n) {
       const ptrdiff_t row = static_cast<ptrdiff_t>(n) * classes;
-      b.predictions.i32()[n] = ClassifyRow(b.logits.f32() + row, classes, b.labels.i32()[n],
-                                           b.targets.present() ? b.targets.f32() + row : nullptr, exponentials + row,
+      const float* targets = b.targets.present() ? b.targets.f32() + row : nullptr;
+      b.predictions.i32()[n] = ClassifyRow(p, b.logits.f32() + row, b.labels.i32()[n], targets, exponentials + row,
                                            b.probabilities.f32() + row, b.losses.f32() + n);
     }
   });
@@ -51,8 +57,8 @@ void SoftmaxCrossEntropyGradient(const SoftmaxCrossEntropyGradientParams& p, con
     const float* targets = b.targets.present() ? b.targets.f32() + static_cast<ptrdiff_t>(n) * p.classes : nullptr;
     float* dLogits = b.dLogits.f32() + static_cast<ptrdiff_t>(n) * p.classes;
     for (int k = 0; k < p.classes; ++k) {
-      const float target = targets ? targets[k] : label == k ? 1.0f : 0.0f;
-      const float difference = probabilities[k] - target;
+      const float target = p.kept * (targets ? targets[k] : label == k ? 1.0f : 0.0f);
+      const float difference = probabilities[k] - (target + p.added);
       dLogits[k] = label < 0 ? 0 : difference * dLoss;
     }
   }

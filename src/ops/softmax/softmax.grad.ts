@@ -1,7 +1,7 @@
 import type { GradientRule } from '../../core/gradient.js';
 import { SubbitError } from '../../util/errors.js';
 import { reshape } from '../elementwise/elementwise.js';
-import { softmaxCrossEntropyGradient } from './softmax.js';
+import { type SoftmaxAttributes, softmaxCrossEntropyGradient } from './softmax.js';
 
 export const softmaxCrossEntropyRule: GradientRule = {
   gradient({ graph, node, dOutputs: [dLosses] }) {
@@ -11,7 +11,7 @@ export const softmaxCrossEntropyRule: GradientRule = {
       softmaxCrossEntropyGradient,
       `${node.name}/dLogits`,
       [node.outputs[1], labels, dLosses, targets],
-      {},
+      node.attributes as SoftmaxAttributes,
     );
     return [graph.apply(reshape, `${node.name}/dx`, [dLogits], { shape: logits!.type.shape })];
   },

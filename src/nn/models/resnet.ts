@@ -1,6 +1,6 @@
 /**
- * ResNet-18 (He et al. 2016), in pre-activation order: a stem, four stages of two blocks with 64, 128, 256 and 512 channels,
- * global average pooling, a dense layer.
+ * ResNet-18 and ResNet-34 (He et al. 2016), in pre-activation order: a stem, four stages with 64, 128, 256 and 512 channels,
+ * global average pooling, a dense layer. ResNet-18 has two blocks in each stage, ResNet-34 has 3, 4, 6 and 3.
  *
  *     block(x) = x + conv2(f_A(h(BN(conv1(a)))))               a = f_A(h(BN(x)))
  *     block(x) = shortcut(a) + conv2(f_A(h(BN(conv1(a)))))     the first of stages 2 to 4
@@ -23,6 +23,19 @@
  *     all                         11,678,912   1,814.1 M   11,164,352   555.4 M
  *
  * Besides, two numbers per channel of 17 batch norms (7,808 in all) and a bias per class.
+ *
+ *                               resnet34, 224x224x3
+ *                                weights         MAC
+ *     stem                             9,408     118.0 M
+ *     stage1   6 x 3x3 64            221,184     693.6 M
+ *     stage2   8 x 3x3 128         1,105,920     867.0 M
+ *     stage3  12 x 3x3 256         6,782,976   1,329.5 M
+ *     stage4   6 x 3x3 512        12,976,128     635.8 M
+ *     3 shortcuts                    172,032      19.3 M
+ *     fc       1000 classes          512,000       0.5 M
+ *     all                         21,779,648   3,663.8 M
+ *
+ * with 33 batch norms (15,232 numbers).
  */
 import {
   activation,
@@ -63,12 +76,15 @@ function firstBlock(name: string, channels: number): Layer {
   });
 }
 
-function build(stem: Layer, classes: number): Layer {
-  const blocks = [64, 128, 256, 512].flatMap((channels, stage) => {
-    const name = `stage${stage + 1}`;
-    const first = stage === 0 ? block(`${name}/block1`, channels) : firstBlock(`${name}/block1`, channels);
-    return [first, block(`${name}/block2`, channels)];
-  });
+/** `counts`: how many blocks each stage has. */
+function build(stem: Layer, counts: readonly number[], classes: number): Layer {
+  const blocks = counts.flatMap((count, stage) =>
+    Array.from({ length: count }, (_, i) => {
+      const name = `stage${stage + 1}/block${i + 1}`;
+      const channels = 64 * 2 ** stage;
+      return stage > 0 && i === 0 ? firstBlock(name, channels) : block(name, channels);
+    }),
+  );
   return sequential(
     stem,
     ...blocks,
@@ -85,17 +101,35 @@ const training = {
   weightDecay: 1e-4,
 } as const;
 
-export const resnet18: Preset = {
-  name: 'resnet18',
-  description: 'ResNet-18, pre-activation, 224x224 images (ImageNet)',
+const blocksOf18 = [2, 2, 2, 2];
+const blocksOf34 = [3, 4, 6, 3];
+
+function imageNetStem(): Layer {
+  const stem = conv('stem', { channels: 64, size: 7, stride: 2, padding: 3 });
+  return sequential(stem, maxPool('stem/pool', { size: 3, stride: 2, padding: 1 }));
+}
+
+const imageNet = {
   input: { height: 224, width: 224, channels: 3 },
   first: 'stem',
   last: 'fc',
-  build({ classes }) {
-    const stem = conv('stem', { channels: 64, size: 7, stride: 2, padding: 3 });
-    return build(sequential(stem, maxPool('stem/pool', { size: 3, stride: 2, padding: 1 })), classes);
-  },
   training: { ...training, epochs: 90, batch: 256 },
+} as const;
+
+export const resnet18: Preset = {
+  ...imageNet,
+  name: 'resnet18',
+  description: 'ResNet-18, pre-activation, 224x224 images (ImageNet)',
+  sizes: [{ classes: 1000, layers: 21, shortcuts: 8, parameters: 11_687_720, macs: 1_814_073_344 }],
+  build: ({ classes }) => build(imageNetStem(), blocksOf18, classes),
+};
+
+export const resnet34: Preset = {
+  ...imageNet,
+  name: 'resnet34',
+  description: 'ResNet-34, pre-activation, 224x224 images (ImageNet)',
+  sizes: [{ classes: 1000, layers: 37, shortcuts: 16, parameters: 21_795_880, macs: 3_663_761_408 }],
+  build: ({ classes }) => build(imageNetStem(), blocksOf34, classes),
 };
 
 export const resnet18Cifar: Preset = {
@@ -104,6 +138,7 @@ export const resnet18Cifar: Preset = {
   input: { height: 32, width: 32, channels: 3 },
   first: 'stem',
   last: 'fc',
-  build: ({ classes }) => build(conv('stem', { channels: 64, padding: 1 }), classes),
+  sizes: [{ classes: 10, layers: 21, shortcuts: 8, parameters: 11_172_170, macs: 555_422_720 }],
+  build: ({ classes }) => build(conv('stem', { channels: 64, padding: 1 }), blocksOf18, classes),
   training: { ...training, epochs: 200, batch: 128 },
 };
