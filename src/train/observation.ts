@@ -26,6 +26,8 @@ export interface ObservationOptions {
   readonly seed: number;
   /** Whether steps have targets in place of labels. @default false */
   readonly distilled?: boolean;
+  /** @default 0 */
+  readonly labelSmoothing?: number;
 }
 
 /** A step's batch. */
