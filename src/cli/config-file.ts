@@ -113,7 +113,7 @@ export function configOf(command: Parser, decided: Readonly<Record<string, unkno
   const made = Object.entries(decided).filter(([, value]) => value !== undefined);
   return {
     command: command.name(),
-    [argument]: command.processedArgs[0] as string,
+    [argument]: command.processedArgs[0] as string | undefined,
     ...Object.fromEntries(given),
     ...Object.fromEntries(made),
   };
@@ -122,7 +122,7 @@ export function configOf(command: Parser, decided: Readonly<Record<string, unkno
 /** The same as a line for a shell, without what is the default anyway. */
 export function commandLineOf(command: Parser, config: Readonly<Record<string, unknown>>): string {
   const argument = command.registeredArguments[0]!.name();
-  const words = ['subbit', command.name(), String(config[argument])];
+  const words = ['subbit', command.name(), ...(config[argument] === undefined ? [] : [String(config[argument])])];
   for (const [name, option] of optionsByName(command)) {
     const value = config[name];
     if (value === undefined || value === option.defaultValue) continue;

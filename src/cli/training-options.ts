@@ -170,6 +170,8 @@ export function trainingChoices(training: TrainingConfig): Readonly<Record<strin
     schedule: schedule.name,
     warmup: schedule.warmupSteps,
     weightDecay: training.weightDecay,
+    decayOf: training.decayOf,
+    labelSmoothing: training.labelSmoothing,
     crop: augmentation.cropPadding,
     flip: augmentation.flip,
     brightness: augmentation.brightness,

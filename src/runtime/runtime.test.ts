@@ -31,7 +31,8 @@ let address: string;
 beforeAll(async () => {
   writeFileSync(file, bytes);
   server = createServer((request, response) => {
-    const kernels = builtFile(`wasm${request.url}`);
+    // A built file is also found in dist by its last name, so other folders are refused here.
+    const kernels = /^\/[^/]+$/.test(request.url!) ? builtFile(`wasm${request.url}`) : undefined;
     const contents = request.url === '/example.subbit' ? bytes : kernels && readFileSync(kernels);
     response.statusCode = contents === undefined ? 404 : 200;
     response.end(contents ?? '');

@@ -165,7 +165,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     augmentation: training.augmentation,
   });
   const testLoader = await createLoader(data.test, shared);
-  const observation = { batch: training.batch, seed: training.seed, distilled: teacher !== undefined };
+  const { batch, seed, labelSmoothing = 0 } = training;
+  const observation = { batch, seed, labelSmoothing, distilled: teacher !== undefined };
   const diagnostics = createDiagnostics(session, network, observation, options);
   const { histogramsEvery } = options;
   const histograms =

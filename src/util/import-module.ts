@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SubbitError, UsageError } from './errors.js';
+import { withoutTypes } from './without-types.js';
 
 /** The default export. Throws a UsageError for a file that is missing or has none, a SubbitError that names the file when it cannot be run. */
 export async function importDefault(file: string): Promise<unknown> {
@@ -25,36 +26,17 @@ async function importFile(file: string): Promise<unknown> {
   }
 }
 
-/** What is used of typescript. */
-interface TypeScript {
-  transpileModule(source: string, options: { compilerOptions: object }): { outputText: string };
-}
-
 /** Beside the file for a moment, so that what it imports is found from there. */
 async function importStripped(file: string): Promise<unknown> {
-  const { transpileModule } = await loadTypeScript(file);
-  const compilerOptions = { target: 'es2022', module: 'esnext', verbatimModuleSyntax: true };
-  const { outputText } = transpileModule(readFileSync(file, 'utf8'), { compilerOptions });
+  const script = await withoutTypes(file, readFileSync(file, 'utf8'));
   const name = `.${basename(file)}.${process.pid}-${randomBytes(4).toString('hex')}.mjs`;
   const stripped = join(dirname(file), name);
   try {
-    writeFileSync(stripped, outputText);
+    writeFileSync(stripped, script);
     return await import(pathToFileURL(resolve(stripped)).href);
   } catch (error) {
     throw new SubbitError(`cannot run '${file}': ${(error as Error).message.split('\n')[0]}`, { cause: error });
   } finally {
     rmSync(stripped, { force: true });
-  }
-}
-
-async function loadTypeScript(file: string): Promise<TypeScript> {
-  // The name in a variable: the package is optional.
-  const name = 'typescript';
-  try {
-    return ((await import(name)) as { default: TypeScript }).default;
-  } catch {
-    throw new SubbitError(
-      `'${file}' needs Node 22.18 or later, or the optional package typescript (npm install typescript); .js and .mjs need neither`,
-    );
   }
 }

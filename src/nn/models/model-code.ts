@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { sha256 } from '../../util/sha256.js';
+import { withoutTypes } from '../../util/without-types.js';
 import { ownTraining, type Preset } from './preset.js';
 
 export interface ModelCode {
@@ -25,7 +26,7 @@ export function hashOf(source: string): string {
 export async function presetOfCode(name: string, { file, source, sha256: expected }: ModelCode): Promise<Preset> {
   if (hashOf(source) !== expected)
     throw new SubbitError(`the code of the model ${file} is not what the run was made with (its SHA-256 differs)`);
-  const script = /\.[mc]?ts$/.test(file) ? await compiled(file, source) : source;
+  const script = /\.[mc]?ts$/.test(file) ? await withoutTypes(file, source) : source;
   let found: { readonly default?: unknown };
   try {
     // As data, because the file may be gone; there bare names have no meaning, so subbit's become addresses.
@@ -43,22 +44,6 @@ export async function presetOfCode(name: string, { file, source, sha256: expecte
 /** A data URL is as long as the file. */
 function shortened(text: string): string {
   return text.replace(/data:text\/javascript,\S*/g, 'the model');
-}
-
-async function compiled(file: string, source: string): Promise<string> {
-  let typescript: typeof import('typescript');
-  try {
-    const module = await import('typescript');
-    typescript = module.default ?? module;
-  } catch {
-    throw new UsageError(
-      `the model ${file} is TypeScript: install the package typescript (npm install typescript), or give it as JavaScript (.mjs)`,
-    );
-  }
-  const { ModuleKind, ScriptTarget } = typescript;
-  return typescript.transpileModule(source, {
-    compilerOptions: { module: ModuleKind.ESNext, target: ScriptTarget.ES2022, verbatimModuleSyntax: true },
-  }).outputText;
 }
 
 /** With the places of subbit's own modules for their names. */
