@@ -65,6 +65,27 @@ describe('a folder of pictures', () => {
     expect(json('train', '--resume', run)).toMatchObject({ finalAccuracy: trained.finalAccuracy });
   });
 
+  test('can go on from a network for other classes', () => {
+    const parent = join(folder, 'ten');
+    json('train', 'digits', '--bits', '1-2-4', '--epochs', '1', '--out', parent);
+    const child = join(folder, 'two');
+    const { status, stderr } = subbit(
+      'train',
+      'digits',
+      '--data',
+      'photos',
+      ...quick,
+      '--init',
+      parent,
+      '--out',
+      child,
+    );
+    expect(stderr).toContain('fc/filter, fc/bias: for 2 classes in place of 10, so they begin anew\n');
+    expect(status).toBe(0);
+    const other = subbit('train', 'lenet', '--data', 'photos', ...quick, '--init', parent);
+    expect(other.stderr).toMatch(/the checkpoint is of another network: /);
+  });
+
   test('that is damaged: few are told, --strict refuses, many are an error', () => {
     const file = join(folder, 'photos', 'dark', '3.jpg');
     const whole = readFileSync(file);

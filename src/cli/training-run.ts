@@ -20,7 +20,7 @@ import type { BackendOptions } from './command.js';
 import { type ComputeOption, computeOf } from './compute-option.js';
 import { commandLineOf, configOf } from './config-file.js';
 import { createProgress, formatDuration, type Output } from './output.js';
-import { openCheckpoint } from './runs.js';
+import { descriptionOf, openCheckpoint } from './runs.js';
 import { type TrainingOptions, trainingChoices } from './training-options.js';
 
 /** Options that do not change what a run computes. */
@@ -67,7 +67,8 @@ export interface NewRun {
 export async function startTraining({ description, data, options, parser, output, parent }: NewRun): Promise<void> {
   const network = await openNetwork(description.network);
   const { graph } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
-  const initial = parent && initialTensors(network, graph, parent);
+  const { length: classes } = description.network.classes;
+  const initial = parent && initialTensors(network, graph, parent, { classes, note: output.note });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const compute = computeOf(options, backend);
   const complete: RunDescription = { ...description, training: { ...description.training, compute } };
@@ -87,15 +88,41 @@ export async function startTraining({ description, data, options, parser, output
   });
 }
 
-/** The parent's tensors and, where the network has sub-codebooks, these of the parent's filters. Throws when they do not fit. */
-function initialTensors(network: NetworkDefinition, graph: Graph, parent: Checkpoint): Checkpoint['tensors'] {
+/**
+ * The parent's tensors and, where the network has sub-codebooks, these of the parent's filters. What has a number per class begins anew
+ * where there are other classes, with a line that says so. Throws when something else does not fit.
+ */
+function initialTensors(
+  network: NetworkDefinition,
+  graph: Graph,
+  parent: Checkpoint,
+  options: InitialOptions,
+): Checkpoint['tensors'] {
   const { selection } = network.options;
-  const own = [...graph.variables.values()].filter(({ value }) => !isSelectionVariable(value.name));
+  const own = [...graph.variables.values()]
+    .map(({ value }) => ({ name: value.name, shape: value.type.shape }))
+    .filter(({ name }) => !isSelectionVariable(name));
+  const [classes, before] = [options.classes, descriptionOf(parent).network.classes.length];
+  const isNew = ({ name, shape }: (typeof own)[number]): boolean => {
+    const saved = parent.tensors[name]?.shape;
+    const isOfClasses = shape.at(-1) === classes && saved?.at(-1) === before && classes !== before;
+    return isOfClasses && shape.slice(0, -1).join() === saved.slice(0, -1).join();
+  };
+  const renewed = own.filter(isNew).map(({ name }) => name);
+  if (renewed.length > 0)
+    options.note(`${renewed.join(', ')}: for ${classes} classes in place of ${before}, so they begin anew`);
   requireTensors(
-    own.map(({ value }) => ({ name: value.name, shape: value.type.shape })),
+    own.filter(({ name }) => !renewed.includes(name)),
     parent.tensors,
   );
-  return selection ? { ...parent.tensors, ...initialSelection(graph, selection, parent.tensors) } : parent.tensors;
+  const kept = Object.fromEntries(Object.entries(parent.tensors).filter(([name]) => !renewed.includes(name)));
+  return selection ? { ...kept, ...initialSelection(graph, selection, kept) } : kept;
+}
+
+interface InitialOptions {
+  /** How many there are now. */
+  readonly classes: number;
+  readonly note: (line: string) => void;
 }
 
 /** Trains to the end, or to Ctrl-C, which saves; closes folder and backend. */

@@ -39,7 +39,7 @@ export interface TrainOptions {
   readonly network?: NetworkDefinition;
   /** Continue from here. */
   readonly checkpoint?: Checkpoint;
-  /** Start from these parameters and statistics instead of random ones. */
+  /** Start from these parameters and statistics; what is not among them begins as in a new network. */
   readonly initial?: Checkpoint['tensors'];
   /** Of the description's distillation. */
   readonly teacher?: Checkpoint;
@@ -174,7 +174,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   try {
     // A run that starts from another one takes its parameters and statistics, with a fresh optimizer.
     if (checkpoint !== undefined) fillVariables(session.variables, checkpoint.tensors);
-    else if (options.initial) fillVariables(session.variables, options.initial, (name) => !optimizerState.test(name));
+    else if (options.initial) {
+      const { initial } = options;
+      fillVariables(session.variables, initial, (name) => name in initial && !optimizerState.test(name));
+    }
     const stepsPerEpoch = loader.numBatches;
     const totalSteps = training.epochs * stepsPerEpoch;
     let step = checkpoint?.step ?? 0;

@@ -36,7 +36,7 @@ export const trainCommand: CliCommand = {
       .command('train')
       .description('train a preset on a data set, or go on with a run')
       .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
-      .option('--init <run>', 'start from the weights of a trained run')
+      .option('--init <run>', 'start from the weights of a trained run; a last layer for other classes begins anew')
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
     addModelOption(parser);
     addTrainingOptions(parser, { defaults: "the preset's" });
