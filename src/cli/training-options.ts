@@ -2,7 +2,7 @@
 import type { Command as Parser } from 'commander';
 import type { Augmentation, Dataset } from '../data/index.js';
 import { optimizers } from '../optim/optimizers.js';
-import { schedules } from '../optim/schedules.js';
+import { scheduleFor, schedules } from '../optim/schedules.js';
 import type { TrainingConfig } from '../train/config.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
@@ -42,7 +42,11 @@ export function addTrainingOptions(parser: Parser, { defaults }: { readonly defa
     .option('--lr <rate>', `learning rate; ${defaults} by default`, number('--lr', 0))
     .option('--optimizer <name>', `${Object.keys(optimizers).join(', ')}; ${defaults} by default`)
     .option('--schedule <name>', `${Object.keys(schedules).join(', ')}; ${defaults} by default`)
-    .option('--warmup <steps>', 'steps of linear warm-up', integer('--warmup', 0))
+    .option(
+      '--warmup <steps>',
+      `steps of linear warm-up; ${defaults} by default, at most a tenth of all`,
+      integer('--warmup', 0),
+    )
     .option('--weight-decay <l2>', 'L2 coefficient of all filters (adamw: decoupled)', number('--weight-decay', 0))
     .option(
       '--decay-of <PREFIX=L2>',
@@ -121,17 +125,19 @@ export function trainingConfig(
   const { optimizer, schedule, labelSmoothing: smoothing = defaults.labelSmoothing } = options;
   if (optimizer !== undefined) lookUp(optimizers, optimizer, 'optimizer');
   if (schedule !== undefined) lookUp(schedules, schedule, 'schedule');
+  const { epochs = defaults.epochs, batch = defaults.batch } = options;
+  const totalSteps = epochs * Math.floor(data.train.count / batch);
   return {
     data: source,
-    epochs: options.epochs ?? defaults.epochs,
-    batch: options.batch ?? defaults.batch,
+    epochs,
+    batch,
     // The defaults' own optimizer, when it is named, keeps its settings.
     optimizer:
       optimizer === undefined || optimizer === defaults.optimizer.name
         ? defaults.optimizer
         : { name: optimizer as keyof typeof optimizers },
     schedule: {
-      ...defaults.schedule,
+      ...scheduleFor(defaults.schedule, totalSteps),
       ...(schedule === undefined ? {} : { name: schedule as keyof typeof schedules }),
       ...(options.lr === undefined ? {} : { learningRate: options.lr }),
       ...(options.warmup === undefined ? {} : { warmupSteps: options.warmup }),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { learningRateAt, type ScheduleOptions, schedules } from './schedules.js';
+import { learningRateAt, type ScheduleOptions, scheduleFor, schedules } from './schedules.js';
 
 const run = { totalSteps: 1000, stepsPerEpoch: 10 };
 const ratesOf = (options: ScheduleOptions, position = run): number[] =>
@@ -85,4 +85,10 @@ test('the rate is never negative, never above the given one, and depends on the 
       },
     ),
   );
+});
+
+test("a preset's warm-up is at most a tenth of a training", () => {
+  const schedule = { name: 'cosine', learningRate: 0.1, warmupSteps: 390 } as const;
+  expect(scheduleFor(schedule, 3900)).toEqual(schedule);
+  expect(scheduleFor(schedule, 160)).toEqual({ ...schedule, warmupSteps: 16 });
 });

@@ -43,3 +43,13 @@ export function learningRateAt(options: ScheduleOptions, position: Position): nu
   const warmup = position.step < warmupSteps ? (position.step + 1) / warmupSteps : 1;
   return learningRate * warmup * schedules[options.name](position, options);
 }
+
+/** The part of a training that warms up at most, where nobody asked for more. */
+const warmupShare = 0.1;
+
+/** A preset's schedule, which was chosen for a large data set, for a training of so many steps. */
+export function scheduleFor(schedule: ScheduleOptions, totalSteps: number): ScheduleOptions {
+  const { warmupSteps = 0 } = schedule;
+  const most = Math.floor(warmupShare * totalSteps);
+  return warmupSteps <= most ? schedule : { ...schedule, warmupSteps: most };
+}

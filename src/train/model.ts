@@ -6,6 +6,7 @@ import { convertImage } from '../image/convert.js';
 import type { ImageShape } from '../image/shape.js';
 import { presets } from '../nn/models/index.js';
 import { defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
+import { scheduleFor } from '../optim/schedules.js';
 import { type Classification, classificationOf } from '../runtime/classification.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
@@ -98,9 +99,12 @@ export interface FitOptions {
 /** Trains a preset in memory, without files, and returns it ready for use. */
 export async function fit(presetName: string, data: Dataset, options: FitOptions = {}): Promise<Model> {
   const preset = lookUp(presets, presetName, 'preset');
-  const { bits = '32-32-32', width, epochs, batch, seed = 1, onEvent } = options;
+  const { bits = '32-32-32', width, seed = 1, onEvent } = options;
   const prepared = prepareDataset(data, preset.input);
   const backend = options.backend ?? (await openBackend({}));
+  const { epochs = preset.training.epochs, batch = preset.training.batch } = options;
+  const training = { ...preset.training, epochs, batch };
+  const totalSteps = epochs * Math.floor(prepared.train.count / batch);
   const description: RunDescription = {
     network: {
       preset: preset.name,
@@ -111,9 +115,8 @@ export async function fit(presetName: string, data: Dataset, options: FitOptions
       step: prepared.step,
     },
     training: {
-      ...preset.training,
-      ...(epochs === undefined ? {} : { epochs }),
-      ...(batch === undefined ? {} : { batch }),
+      ...training,
+      schedule: scheduleFor(training.schedule, totalSteps),
       data: prepared.name,
       augmentation: preset.training.augmentation ?? prepared.augmentation,
       seed,
