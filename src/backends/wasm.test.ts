@@ -9,6 +9,7 @@ import { arrayOf, bytesOf, type TensorType, type TypedArray } from '../core/tens
 import { cases } from '../ops/cases.js';
 import { runtimeOps } from '../ops/runtime.js';
 import { UsageError } from '../util/errors.js';
+import { memoized } from '../util/memoized.js';
 import { builtFile } from './built-file.js';
 import { createCpuBackend } from './cpu.js';
 import { engineIsas, moduleFile, wasmModule } from './wasm.js';
@@ -21,8 +22,12 @@ const runtimeCases = cases
   .filter(({ op }) => Object.hasOwn(runtimeOps, op.name) && !op.isAlias)
   .filter((_, i) => i % 8 === 0);
 
-function run(backend: Backend, { op, attributes, ...testCase }: OpCase): Record<string, TypedArray> {
-  const { types, inputs } = runReference({ op, attributes, ...testCase });
+/** Once for all modules. */
+const referenceOf = memoized(runReference);
+
+function run(backend: Backend, testCase: OpCase): Record<string, TypedArray> {
+  const { op, attributes } = testCase;
+  const { types, inputs } = referenceOf(testCase);
   const params = op.pack(types, attributes);
   const place = (type: TensorType, contents?: TypedArray): TensorPlace => {
     const memory = backend.allocate(bytesOf(type));
@@ -44,7 +49,7 @@ function run(backend: Backend, { op, attributes, ...testCase }: OpCase): Record<
 
 function expectReferenceResults(backend: Backend, some: readonly OpCase[]): void {
   for (const each of some)
-    expect(run(backend, each), `${each.op.name}: ${each.name}`).toEqual(runReference(each).results);
+    expect(run(backend, each), `${each.op.name}: ${each.name}`).toEqual(referenceOf(each).results);
 }
 
 const contentsOf = (name: string) => readFileSync(builtFile(`wasm/${name}`)!);

@@ -10,6 +10,7 @@ import type { Backend, Memory, TensorPlace } from '../core/backend.js';
 import { slotName } from '../core/op.js';
 import { type OpCase, resultSlots, runReference } from '../core/op-case.js';
 import { arrayOf, bytesOf, type TensorType, type TypedArray } from '../core/tensor.js';
+import { memoized } from '../util/memoized.js';
 import { cases } from './cases.js';
 import { ops } from './index.js';
 
@@ -17,14 +18,6 @@ import { ops } from './index.js';
 const guard = 0xff;
 /** More than two of the widest vectors, on both sides. */
 const guardBytes = 192;
-
-function memoized<K, V>(compute: (key: K) => V): (key: K) => V {
-  const known = new Map<K, V>();
-  return (key) => {
-    if (!known.has(key)) known.set(key, compute(key));
-    return known.get(key)!;
-  };
-}
 
 // Once for all backends.
 const expectedOf = memoized(runReference);
