@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { OnnxModel } from '../src/formats/onnx-model.js';
+import { encodeOnnx } from '../src/formats/onnx-writer.js';
 import { decodeSubbit, encodeSubbit } from '../src/formats/subbit.js';
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -44,6 +46,90 @@ test('eval of the model gives what eval of the run gives', () => {
   expect(ofModel.images).toBe(360);
   expect(Math.abs((ofModel.accuracy as number) - (ofRun.accuracy as number))).toBeLessThan(0.01);
   expect(Math.abs((ofModel.loss as number) - (ofRun.loss as number))).toBeLessThan(0.02);
+});
+
+describe('ONNX', () => {
+  test.each(['onnx', 'qonnx'])('what export --format %s wrote, import makes the same model of', (format) => {
+    const file = join(folder, `digits-${format}.onnx`);
+    const back = join(folder, `digits-${format}.subbit`);
+    expect(json('export', run, '--format', format, '--out', file)).toMatchObject({ file, format, roundings: [] });
+    expect(json('import', file, '--out', back)).toMatchObject({ file: back, format: 'subbit' });
+    const { seconds, imagesPerSecond, ...ofBack } = json('eval', back, '--data', 'digits');
+    expect(json('eval', model)).toMatchObject({ accuracy: ofBack.accuracy, loss: ofBack.loss });
+    expect(json('verify', back)).toMatchObject({ identical: true });
+  });
+
+  test('what cannot be imported is one line', () => {
+    const refused = (name: string, model: Partial<OnnxModel>): string => {
+      const file = join(folder, name);
+      writeFileSync(file, encodeOnnx({ ...plain, ...model }));
+      const { status, stdout, stderr } = subbit('import', file, '--out', join(folder, 'refused.subbit'));
+      expect(stdout + status).toBe('1');
+      return stderr;
+    };
+    const plain: OnnxModel = {
+      name: 'm',
+      inputs: [{ name: 'x', type: 'float32', shape: [1, 3, 8, 8] }],
+      outputs: [{ name: 'y', type: 'float32', shape: [1, 10] }],
+      initializers: {},
+      nodes: [],
+    };
+    const node = { inputs: ['x'], outputs: ['y'] };
+    expect(refused('a.onnx', { nodes: [{ ...node, op: 'Gelu', name: 'g' }] })).toBe(
+      "subbit: Gelu 'g': the operator is not supported\n",
+    );
+    expect(refused('b.onnx', {})).toBe("subbit: the output 'y' is computed nowhere in the model\n");
+    expect(refused('c.onnx', { nodes: [{ op: 'Relu', inputs: ['z'], outputs: ['y'] }] })).toBe(
+      "subbit: Relu 'y': its input 'z' is nowhere in the model\n",
+    );
+    const cycle = [
+      { op: 'Relu', inputs: ['z'], outputs: ['y'] },
+      { op: 'Relu', inputs: ['y'], outputs: ['z'] },
+    ];
+    expect(refused('d.onnx', { nodes: cycle })).toMatch(/^subbit: Relu '[yz]': the model has a cycle through it\n$/);
+    const strides = { strides: { ints: [1, 2] } };
+    const weights = { shape: [4, 3, 1, 1], data: new Float32Array(12) };
+    expect(
+      refused('e.onnx', {
+        initializers: { w: weights },
+        nodes: [{ op: 'Conv', name: 'c', inputs: ['x', 'w'], outputs: ['y'], attributes: strides }],
+      }),
+    ).toBe("subbit: Conv 'c': strides [1, 2] is not supported\n");
+    writeFileSync(join(folder, 'f.onnx'), 'not a model');
+    expect(subbit('import', join(folder, 'f.onnx'), '--out', 'x.subbit').stderr).toMatch(
+      /f.onnx' cannot be read: [^\n]+\n$/,
+    );
+  });
+
+  test('data is read beside the model and nowhere else', () => {
+    // Python, onnx 1.23: a tensor e of two floats at byte 4 of the file that is named here.
+    const head = (location: string): string => {
+      const inner = Buffer.from(location);
+      const entry = Buffer.concat([
+        Buffer.from([0x0a, 8]),
+        Buffer.from('location'),
+        Buffer.from([0x12, inner.length]),
+        inner,
+      ]);
+      const tensor = Buffer.concat([
+        Buffer.from([8, 2, 16, 1, 0x42, 1, 0x65, 0x6a, entry.length]),
+        entry,
+        Buffer.from([0x70, 1]),
+      ]);
+      const graph = Buffer.concat([Buffer.from([0x2a, tensor.length]), tensor]);
+      const file = join(folder, 'external.onnx');
+      writeFileSync(
+        file,
+        Buffer.concat([Buffer.from([8, 10, 0x3a, graph.length]), graph, Buffer.from([0x42, 4, 0x0a, 0, 16, 21])]),
+      );
+      return subbit('import', file, '--out', 'x.subbit').stderr;
+    };
+    writeFileSync(join(folder, 'beside.bin'), Buffer.alloc(8));
+    expect(head('beside.bin')).toMatch(/^subbit: an image classifier has one input and an output/);
+    expect(head('absent.bin')).toMatch(/the file 'absent.bin' with its data is missing\n$/);
+    for (const outside of ['../x.bin', '/etc/passwd'])
+      expect(head(outside)).toContain(`it wants data from '${outside}', outside of its folder\n`);
+  });
 });
 
 test('inspect shows layers, edges and sizes of the model', () => {

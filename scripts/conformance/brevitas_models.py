@@ -27,10 +27,10 @@ class Binarized:
         act = lambda: qnn.QuantIdentity(**{**quant(activation_bits), 'narrow_range': True}, return_quant_tensor=False)
         conv = lambda a, b: qnn.QuantConv2d(
             a, b, 3, bias=False, weight_quant_type=quant(weight_bits)['quant_type'], weight_bit_width=weight_bits,
-            weight_scaling_impl_type=ScalingImplType.CONST, weight_scaling_init=0.1, weight_narrow_range=True)
+            weight_scaling_impl_type=ScalingImplType.CONST, weight_scaling_init=0.03, weight_narrow_range=True)
         dense = lambda a, b: qnn.QuantLinear(
             a, b, bias=False, weight_quant_type=quant(weight_bits)['quant_type'], weight_bit_width=weight_bits,
-            weight_scaling_impl_type=ScalingImplType.CONST, weight_scaling_init=0.1, weight_narrow_range=True)
+            weight_scaling_impl_type=ScalingImplType.CONST, weight_scaling_init=0.03, weight_narrow_range=True)
         layers = [qnn.QuantIdentity(bit_width=8, min_val=-1.0, max_val=1.0 - 2.0**-7, narrow_range=False,
                                     scaling_impl_type=ScalingImplType.CONST, return_quant_tensor=False)]
         channels = 3
