@@ -72,7 +72,7 @@ class Decoder {
     this.#from.message(end, {
       1: (own) => nodes.push(this.#node(this.#from.inside(own))),
       2: (own) => {
-        name = this.#from.string(own);
+        name = this.#from.name(own);
       },
       5: (own) => {
         const [tensorName, tensor] = this.#tensor(this.#from.inside(own));
@@ -95,17 +95,17 @@ class Decoder {
     const attributes: [string, OnnxAttribute][] = [];
     let [op, name, domain] = ['', '', ''];
     this.#from.message(end, {
-      1: (own) => inputs.push(this.#from.string(own)),
-      2: (own) => outputs.push(this.#from.string(own)),
+      1: (own) => inputs.push(this.#from.name(own)),
+      2: (own) => outputs.push(this.#from.name(own)),
       3: (own) => {
-        name = this.#from.string(own);
+        name = this.#from.name(own);
       },
       4: (own) => {
-        op = this.#from.string(own);
+        op = this.#from.name(own);
       },
       5: (own) => attributes.push(this.#attribute(this.#from.inside(own))),
       7: (own) => {
-        domain = this.#from.string(own);
+        domain = this.#from.name(own);
       },
     });
     const where = domain === '' || domain === 'ai.onnx' ? {} : { domain };
@@ -124,7 +124,7 @@ class Decoder {
     };
     this.#from.message(end, {
       1: (own) => {
-        name = this.#from.string(own);
+        name = this.#from.name(own);
       },
       2: () => {
         single = { float: this.#from.float() };
@@ -170,7 +170,7 @@ class Decoder {
       5: (own) => this.#from.repeated(own, wire.varint, () => numbers.push(this.#from.integer())),
       7: (own) => this.#from.repeated(own, wire.varint, () => numbers.push(this.#from.integer())),
       8: (own) => {
-        name = this.#from.string(own);
+        name = this.#from.name(own);
       },
       9: (own) => {
         raw = this.#from.raw(own);
@@ -234,7 +234,7 @@ class Decoder {
     const shape: (number | string)[] = [];
     const extent: Fields = {
       1: () => shape.push(this.#from.integer()),
-      2: (own) => shape.push(this.#from.string(own)),
+      2: (own) => shape.push(this.#from.name(own)),
     };
     const tensorType: Fields = {
       1: () => {
@@ -252,7 +252,7 @@ class Decoder {
     };
     this.#from.message(end, {
       1: (own) => {
-        name = this.#from.string(own);
+        name = this.#from.name(own);
       },
       2: (own) =>
         this.#from.message(this.#from.inside(own), {
@@ -269,7 +269,7 @@ class Decoder {
     let [domain, version] = ['', 0];
     this.#from.message(end, {
       1: (own) => {
-        domain = this.#from.string(own);
+        domain = this.#from.name(own);
       },
       2: () => {
         version = this.#from.integer();

@@ -82,6 +82,15 @@ export class FieldReader {
     }
   }
 
+  /** A text that messages repeat. */
+  name(end: number): string {
+    const at = this.#from.pos;
+    const name = this.string(end);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.
+    if (/[\u0000-\u001f\u007f]/.test(name)) throw this.error(`a name at byte ${at} has control characters`);
+    return name;
+  }
+
   /** One number, or a row of them in one field. */
   repeated(end: number, type: number, read: () => void): void {
     if (this.#from.type === type) {

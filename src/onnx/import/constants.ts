@@ -84,7 +84,7 @@ export function combined(op: string, a: Constant, b: Constant): Constant | undef
 
 /** The axis along which a constant that is broadcast to a tensor of this rank varies: undefined for one number, "several" for more than one axis. */
 export function axisOf({ shape }: Constant, rank: number): number | undefined | 'several' {
-  const own = [...new Array<number>(rank - shape.length).fill(1), ...shape];
+  const own = [...new Array<number>(Math.max(0, rank - shape.length)).fill(1), ...shape];
   const varying = own.flatMap((extent, axis) => (extent === 1 ? [] : [axis]));
   return varying.length > 1 ? 'several' : varying[0];
 }

@@ -61,6 +61,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined);
     if (missing !== undefined)
       throw new SubbitError(`${describe(node)}: its input '${missing}' is nowhere in the model`);
+    if (inputs[0] === undefined && node.op !== 'Constant') throw new SubbitError(`${describe(node)}: it has no input`);
     tensors.set(node.outputs[0]!, operator(importer, node, inputs));
   }
   const result = tensors.get(output.name);

@@ -134,6 +134,7 @@ export const operators: Readonly<Record<string, Operator>> = {
 };
 
 function arithmetic(importer: Importer, node: OnnxNode, [a, b]: readonly (Imported | undefined)[]): Imported {
+  if (b === undefined) throw unsupported(node, 'a single input');
   if (a!.kind === 'constant' && b!.kind === 'constant') {
     const found = combined(node.op, a!.constant, b!.constant);
     if (found === undefined) throw unsupported(node, 'this pair of shapes');
