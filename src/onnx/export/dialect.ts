@@ -21,8 +21,6 @@ export interface OnnxDialect {
   readonly domains: Readonly<Record<string, number>>;
   /** Operators that the model brings along. */
   readonly functions: readonly OnnxFunction[];
-  /** From bytes [N, C, H, W] to real numbers: (byte - zeroPoints[channel]) * step. */
-  images(emitter: Emitter, bytes: string, encoding: Encoding): string;
   /** From real numbers to the real numbers that the levels stand for: levels of `encoding`, times `scale`. */
   activations(emitter: Emitter, name: string, x: string, encoding: Encoding, scale: number): string;
   filter(emitter: Emitter, name: string, filter: QuantizedFilter): string;

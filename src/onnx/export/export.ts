@@ -4,7 +4,7 @@
  * sums in another order.
  */
 import type { Graph, Value } from '../../core/graph.js';
-import type { TypedArray } from '../../core/tensor.js';
+import type { Encoding, TypedArray } from '../../core/tensor.js';
 import { runOp, type Tensor } from '../../deploy/run-op.js';
 import type { OnnxModel } from '../../formats/onnx-model.js';
 import { prune } from '../../passes/prune.js';
@@ -12,7 +12,7 @@ import { SubbitError } from '../../util/errors.js';
 import type { OnnxDialect } from './dialect.js';
 import { Emitter } from './emitter.js';
 import { operators } from './operators.js';
-import { qdqOf } from './qdq.js';
+import { qdqOf, zeroPointsOf } from './qdq.js';
 import { qonnx } from './qonnx.js';
 
 /** The list of dialects: a new one is a file and a line here. */
@@ -47,7 +47,7 @@ export function exportOnnx(
   const constants = constantsOf(graph, contents, nodes);
   const emitter = new Emitter(constants);
   const bytes = emitter.add('Transpose', 'images/channels-first', ['images'], { perm: { ints: [0, 3, 1, 2] } });
-  emitter.bind(images, dialect.images(emitter, bytes, images.type.encoding!));
+  emitter.bind(images, realImages(emitter, bytes, images.type.encoding!));
   for (const node of nodes) {
     const result = node.outputs[0]!;
     if (constants.has(result)) continue;
@@ -70,6 +70,18 @@ export function exportOnnx(
     functions: dialect.functions,
     metadata,
   };
+}
+
+/**
+ * From bytes to real numbers: (byte - zeroPoint[channel]) * step. Arithmetic and no DequantizeLinear, because ONNX Runtime (1.30, 1.32) quantizes
+ * the float filter of a convolution whose input comes from one to 8 bits, unasked ("WeightBiasQuantization").
+ */
+function realImages(emitter: Emitter, bytes: string, encoding: Encoding): string {
+  const points = zeroPointsOf(encoding);
+  const zero = { shape: [1, points.length, 1, 1], data: Float32Array.from(points) };
+  const floats = emitter.add('Cast', 'images/levels', [bytes], { to: { int: 1 } });
+  const integers = emitter.add('Sub', 'images/integers', [floats, emitter.store('images/zero', zero)]);
+  return emitter.add('Mul', 'images/real', [integers, emitter.store('images/step', encoding.step)]);
 }
 
 /** Everything that does not depend on the image, computed. */

@@ -25,17 +25,6 @@ export function qdqOf(opset: number): OnnxDialect {
     batch: 'N',
     domains: {},
     functions: [],
-    images(emitter, bytes, encoding) {
-      const points = Uint8Array.from(zeroPointsOf(encoding));
-      const shape = points.length === 1 ? [] : [points.length];
-      const scale = { shape, data: new Float32Array(points.length).fill(encoding.step) };
-      const inputs = [
-        bytes,
-        emitter.store('images/step', scale),
-        emitter.store('images/zero', { shape, data: points }),
-      ];
-      return emitter.add('DequantizeLinear', 'images/real', inputs, shape.length > 0 ? { axis: { int: 1 } } : {});
-    },
     activations(emitter, name, x, encoding, scale) {
       const real = Math.fround(encoding.step * scale);
       const [zero] = zeroPointsOf(encoding) as [number];

@@ -92,13 +92,6 @@ export const qonnx: OnnxDialect = {
   batch: 1,
   domains: { [domain]: 1 },
   functions: [quant, bipolarQuant],
-  images(emitter, bytes, encoding) {
-    const points = zeroPointsOf(encoding);
-    const zero = { shape: [1, points.length, 1, 1], data: Float32Array.from(points) };
-    const floats = emitter.add('Cast', 'images/levels', [bytes], { to: { int: 1 } });
-    const integers = emitter.add('Sub', 'images/integers', [floats, emitter.store('images/zero', zero)]);
-    return emitter.add('Mul', 'images/real', [integers, emitter.store('images/step', encoding.step)]);
-  },
   activations(emitter, name, x, encoding, scale) {
     const parameters = [Math.fround(encoding.step * scale), zeroPointsOf(encoding)[0]!, bitsOf(encoding.max)];
     const [step, zero, bits] = ['scale', 'zero', 'bits'].map((part, i) =>

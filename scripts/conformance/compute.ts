@@ -1,0 +1,43 @@
+/** What subbit computes for the conformance checks (conformance.mjs): predictions of runs, and logits of imported models. */
+import { readFileSync } from 'node:fs';
+import { Plan, Variables } from '../../src/backends/plan.js';
+import { createReference } from '../../src/backends/reference.js';
+import { openData, prepareDataset } from '../../src/data/index.js';
+import { deployGraph } from '../../src/deploy/index.js';
+import { decodeOnnx } from '../../src/formats/onnx-reader.js';
+import { checked } from '../../src/formats/subbit.js';
+import { importOnnx } from '../../src/onnx/import/index.js';
+import { DeployedModel } from '../../src/runtime/model.js';
+import { findNewest } from '../../src/train/checkpoint.js';
+import { Model } from '../../src/train/model.js';
+
+/** Classes that the network of a run gives to the test images, with their bytes. */
+export async function predictionsOf(run: string, source: string): Promise<{ images: Uint8Array; classes: Int32Array }> {
+  const model = new Model(createReference(), findNewest(run).found!.checkpoint);
+  const { test } = prepareDataset(await openData(source), model.input);
+  const classes = Int32Array.from(model.predict(test.images), ({ label }) => label);
+  return { images: Uint8Array.from(test.images), classes };
+}
+
+export interface ImportedLogits {
+  /** Of the imported graph, in floats. */
+  readonly graph: Float32Array;
+  /** Of the deployed network, in real numbers. */
+  readonly deployed: Float32Array;
+}
+
+/** Logits of an ONNX model for images [N, H, W, C] in bytes, which stand for bytes / 255. */
+export function logitsOf(file: string, images: Uint8Array): ImportedLogits {
+  const { graph, input, classes } = importOnnx(decodeOnnx(readFileSync(file), { name: file }));
+  const bytes = input.height * input.width * input.channels;
+  const plan = new Plan(graph, new Variables(createReference()));
+  const found = new Float32Array((images.length / bytes) * classes.length);
+  for (let i = 0; i * bytes < images.length; i++) {
+    plan.tensor('images').set(images.subarray(i * bytes, (i + 1) * bytes));
+    plan.run();
+    found.set(plan.tensor('logits') as Float32Array, i * classes.length);
+  }
+  const { network } = deployGraph(graph, new Map(), { classes, origin: {} });
+  const model = new DeployedModel(createReference(), checked(network));
+  return { graph: found, deployed: Float32Array.from(model.run(images), (integer) => integer * model.step) };
+}
