@@ -84,6 +84,7 @@ const operators = [
     'BatchNormalization',
     'Cast',
     'Clip',
+    'Concat',
     'Constant',
     'Conv',
     'DequantizeLinear',

@@ -3,6 +3,7 @@ import type { Value } from '../../core/graph.js';
 import type { OnnxNode } from '../../formats/onnx-model.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
+import { concat, isJoinable } from '../../ops/concat/concat.js';
 import { add, reshape } from '../../ops/elementwise/elementwise.js';
 import { averagePool, wholeImage } from '../../ops/pool/average-pool.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
@@ -49,6 +50,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   },
   Cast: same,
   Clip: clip,
+  Concat: concatenation,
   Constant: constant,
   Conv: convolution,
   DequantizeLinear: dequantizeLinear,
@@ -149,6 +151,29 @@ function arithmetic(importer: Importer, node: OnnxNode, [a, b]: readonly (Import
   const [left, right] = [a!, b!].map((each) => importer.real(each, node)) as [Computed, Computed];
   if (left.axes !== right.axes) throw unsupported(node, 'tensors with different orders of axes');
   return { ...left, value: importer.graph.apply(add, importer.name(nameOf(node)), [left.value, right.value], {}) };
+}
+
+/** Branches side by side along the channels: levels of one encoding stay levels. */
+function concatenation(importer: Importer, node: OnnxNode, inputs: readonly (Imported | undefined)[]): Imported {
+  const axis = attribute(node, 'axis', 'int', undefined);
+  const branches = inputs.map((each) => importer.operand(each ?? missing(node), node));
+  const { axes } = branches[0]!;
+  const rank = axes === 'NC' ? 2 : 4;
+  const isOfChannels = axis !== undefined && axes[axis < 0 ? axis + rank : axis] === 'C';
+  if (!isOfChannels || branches.some((each) => each.axes !== axes || each.image !== undefined))
+    throw unsupported(node, 'anything but channels beside channels');
+  const staysLevels = branches.every(
+    ({ value }) => value.scale === undefined && isJoinable(branches[0]!.value.type, value.type),
+  );
+  const parts = staysLevels ? branches : branches.map((each) => importer.real(each, node));
+  const value = parts
+    .map((each) => each.value)
+    .reduce((a, b) => importer.graph.apply(concat, importer.name(nameOf(node)), [a, b], {}));
+  return { ...parts[0]!, value };
+}
+
+function missing(node: OnnxNode): never {
+  throw unsupported(node, 'an input that is left out');
 }
 
 /** x op constant, or constant op x. */
