@@ -56,8 +56,8 @@ async function kernelSources() {
 const sources = await kernelSources();
 const isas = isForOthers ? allSetsOf(process.arch) : setsOfThisMachine();
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
-// GCC 12 warns of the vectors that its own headers leave undefined on purpose; Clang does not know that warning.
-const quiet = /clang/i.test(compiler.version) ? [] : ['-Wno-maybe-uninitialized'];
+// GCC 12 warns of the vectors that its own headers leave undefined on purpose, and of functions of wide vectors, which here are all inlined.
+const quiet = /clang/i.test(compiler.version) ? [] : ['-Wno-maybe-uninitialized', '-Wno-psabi'];
 const options = ['-fPIC', ...quiet, ...ownOptions, ...includeOptions(root), `-I${nodeHeaders}`];
 
 const objects = await compileAll({
