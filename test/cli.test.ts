@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadCheckpoint } from '../src/train/checkpoint.js';
 import { metricsFile, readMetrics } from '../src/train/metrics.js';
 
 const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -213,6 +214,18 @@ describe('results', () => {
       join(folder, 'init'),
     );
     expect(result.finalAccuracy).toBeGreaterThan((trained.finalAccuracy as number) - 0.05);
+  });
+
+  test('weights in a safetensors file are as good a start as the run that they are of', () => {
+    const file = join(folder, 'weights.safetensors');
+    const { fileBytes, predictedBytes } = json('export', run, '--format', 'safetensors', '--out', file);
+    expect(predictedBytes).toBe(fileBytes);
+    const [ofRun, ofFile] = [run, file].map((init, i) => {
+      const out = join(folder, `from-${i}`);
+      json('train', 'digits', '--bits', '1-2-4', '--epochs', '1', '--init', init, '--out', out);
+      return loadCheckpoint(join(out, 'checkpoints', 'last.safetensors')).tensors;
+    });
+    expect(ofFile).toEqual(ofRun);
   });
 });
 

@@ -1,8 +1,10 @@
 /** Reading a run folder back: its description and its trained network. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { halfFloat } from '../formats/half-float.js';
+import { decodeSafetensors, type StoredTensor } from '../formats/safetensors.js';
 import { bestFile, type Checkpoint, findNewest, lastFile, loadCheckpoint } from '../train/checkpoint.js';
 import { currentDescription, type RunDescription } from '../train/config.js';
-import { UsageError } from '../util/errors.js';
+import { FormatError, UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 
 const checkpointChoices: Readonly<Record<string, (run: string) => string>> = { last: lastFile, best: bestFile };
@@ -20,6 +22,49 @@ export function openCheckpoint(run: string, choice: string, note: (line: string)
   }
   if (existsSync(choice)) return loadCheckpoint(choice);
   return loadCheckpoint(lookUp(checkpointChoices, choice, 'checkpoint')(run));
+}
+
+/** What a training may start from. */
+export interface Weights {
+  readonly tensors: Checkpoint['tensors'];
+  /** How many classes they are for, where that is known. */
+  readonly classes?: number;
+}
+
+export function weightsOf(checkpoint: Checkpoint): Weights {
+  return { tensors: checkpoint.tensors, classes: descriptionOf(checkpoint).network.classes.length };
+}
+
+/** The weights that --init names: of a run, or of a safetensors file with subbit's names (`export --format safetensors`). */
+export function openWeights(path: string, note: (line: string) => void): Weights {
+  if (!existsSync(path) || statSync(path).isDirectory()) return weightsOf(openCheckpoint(path, 'last', note));
+  const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
+  const converted = Object.entries(tensors).map(
+    ([name, tensor]) => [name, asComputedWith(path, name, tensor)] as const,
+  );
+  const classes = classesIn(metadata);
+  return { tensors: Object.fromEntries(converted), ...(classes === undefined ? {} : { classes }) };
+}
+
+/** Half and double precision as float32; other types that subbit does not compute with are refused. */
+function asComputedWith(path: string, name: string, { dtype, shape, data }: StoredTensor): Weights['tensors'][string] {
+  if (['F32', 'U8', 'I16', 'I32'].includes(dtype)) return { shape, data };
+  const bytes = new Uint8Array(data as Uint8Array).buffer;
+  if (dtype === 'F64') return { shape, data: Float32Array.from(new Float64Array(bytes)) };
+  if (dtype === 'F16') return { shape, data: Float32Array.from(new Uint16Array(bytes), halfFloat) };
+  // The upper half of a float32.
+  if (dtype === 'BF16')
+    return { shape, data: new Float32Array(Uint32Array.from(new Uint16Array(bytes), (half) => half << 16).buffer) };
+  throw new FormatError(`'${path}': the tensor '${name}' has the type ${dtype}; weights are F32, F16, BF16 or F64`);
+}
+
+function classesIn({ network }: Readonly<Record<string, string>>): number | undefined {
+  try {
+    const { classes } = JSON.parse(network ?? '') as { classes?: unknown };
+    return Array.isArray(classes) ? classes.length : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function descriptionOf(checkpoint: Checkpoint): RunDescription {

@@ -20,7 +20,7 @@ import type { BackendOptions } from './command.js';
 import { type ComputeOption, computeOf } from './compute-option.js';
 import { commandLineOf, configOf } from './config-file.js';
 import { createProgress, formatDuration, type Output } from './output.js';
-import { descriptionOf, openCheckpoint } from './runs.js';
+import { openCheckpoint, type Weights } from './runs.js';
 import { type TrainingOptions, trainingChoices } from './training-options.js';
 
 /** Options that do not change what a run computes. */
@@ -60,7 +60,7 @@ export interface NewRun {
   readonly parser: Parser;
   readonly output: Output;
   /** The trained network to start from. */
-  readonly parent?: Checkpoint;
+  readonly parent?: Weights;
 }
 
 /** Begins a run in a folder of its own and trains. A mistake in the description leaves no folder behind. */
@@ -95,14 +95,15 @@ export async function startTraining({ description, data, options, parser, output
 function initialTensors(
   network: NetworkDefinition,
   graph: Graph,
-  parent: Checkpoint,
+  parent: Weights,
   options: InitialOptions,
 ): Checkpoint['tensors'] {
   const { selection } = network.options;
   const own = [...graph.variables.values()]
     .map(({ value }) => ({ name: value.name, shape: value.type.shape }))
     .filter(({ name }) => !isSelectionVariable(name));
-  const [classes, before] = [options.classes, descriptionOf(parent).network.classes.length];
+  const { classes } = options;
+  const { classes: before = classes } = parent;
   const isNew = ({ name, shape }: (typeof own)[number]): boolean => {
     const saved = parent.tensors[name]?.shape;
     const isOfClasses = shape.at(-1) === classes && saved?.at(-1) === before && classes !== before;

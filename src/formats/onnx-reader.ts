@@ -3,6 +3,7 @@
  * tensor's data against its shape, and everything that is read lies in the file or in the files that `readExternal` gives. Messages nest no
  * deeper than the format's own; graphs inside of attributes are named and skipped.
  */
+import { halfFloat } from './half-float.js';
 import {
   elementTypes,
   type OnnxArray,
@@ -322,14 +323,4 @@ function unpackedElements(
     unpacked[i] = isSigned && level >= 2 ** (bits - 1) ? level - 2 ** bits : level;
   }
   return unpacked;
-}
-
-/** IEEE 754 binary16. */
-function halfFloat(stored: number): number {
-  const sign = stored & 0x8000 ? -1 : 1;
-  const exponent = (stored >> 10) & 31;
-  const fraction = stored & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

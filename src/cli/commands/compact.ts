@@ -8,7 +8,7 @@ import { addComputeOption, type ComputeOption } from '../compute-option.js';
 import { addConfigOption } from '../config-file.js';
 import { loadData } from '../load-data.js';
 import { createOutput } from '../output.js';
-import { descriptionOf, openCheckpoint } from '../runs.js';
+import { descriptionOf, openCheckpoint, weightsOf } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
 import { startTraining } from '../training-run.js';
@@ -54,6 +54,6 @@ async function compact(path: string | undefined, options: CompactOptions, parser
   };
   await startTraining({
     description: { network: description, training: trainingConfig(defaults, source, data, options) },
-    ...{ data, options, parser, output, parent },
+    ...{ data, options, parser, output, parent: weightsOf(parent) },
   });
 }

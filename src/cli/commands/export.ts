@@ -1,6 +1,7 @@
 /** subbit export RUN: a trained network as a file for other use. */
 import { createReference } from '../../backends/reference.js';
 import { deployCheckpoint, type Rounding } from '../../deploy/index.js';
+import { encodeSafetensors } from '../../formats/safetensors.js';
 import {
   checked,
   type DeployedNetwork,
@@ -9,7 +10,7 @@ import {
   filterForms,
   predictBytes,
 } from '../../formats/subbit.js';
-import { openNetwork } from '../../nn/network.js';
+import { buildGraph, openNetwork } from '../../nn/network.js';
 import { onnxDialects, onnxOfCheckpoint, opsets } from '../../onnx/index.js';
 import { verificationCount, withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
@@ -49,6 +50,7 @@ export const formats: Readonly<Record<string, Format>> = {
   subbit: { description: 'packed, integer from the first bytes to the last', write: exportSubbit },
   onnx: onnxFormat('onnx'),
   qonnx: onnxFormat('qonnx'),
+  safetensors: { description: 'the trained parameters as they are, by name', write: exportWeights },
 };
 
 export const exportCommand: CliCommand = {
@@ -118,5 +120,16 @@ function onnxFormat(dialect: keyof typeof onnxDialects): Format {
       });
       return { bytes, roundings: [], next: () => 'its input is bytes [N, H, W, C], its output logits' };
     },
+  };
+}
+
+async function exportWeights(checkpoint: Checkpoint): Promise<ExportedFile> {
+  const { network } = descriptionOf(checkpoint);
+  const { graph } = buildGraph(await openNetwork(network), { batch: 1, training: false, seed: 0 });
+  const own = [...graph.variables.keys()].map((name) => [name, checkpoint.tensors[name]!] as const);
+  return {
+    bytes: encodeSafetensors(Object.fromEntries(own), { network: JSON.stringify(network) }),
+    roundings: [],
+    next: (file) => `start from it with: subbit train ${network.preset} --init ${file}`,
   };
 }

@@ -14,7 +14,7 @@ import { loadData } from '../load-data.js';
 import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
-import { openCheckpoint } from '../runs.js';
+import { openWeights } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
 import { runTraining, startTraining } from '../training-run.js';
@@ -36,7 +36,10 @@ export const trainCommand: CliCommand = {
       .command('train')
       .description('train a preset on a data set, or go on with a run')
       .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
-      .option('--init <run>', 'start from the weights of a trained run; a last layer for other classes begins anew')
+      .option(
+        '--init <run|file>',
+        'start from the weights of a trained run, or of a safetensors file; a last layer for other classes begins anew',
+      )
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
     addModelOption(parser);
     addTrainingOptions(parser, { defaults: "the preset's" });
@@ -105,7 +108,7 @@ async function startRun(
     options,
     parser,
     output,
-    ...(options.init === undefined ? {} : { parent: openCheckpoint(options.init, 'last', output.note) }),
+    ...(options.init === undefined ? {} : { parent: openWeights(options.init, output.note) }),
   });
 }
 
