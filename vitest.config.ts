@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -13,6 +14,8 @@ export default defineConfig({
   },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    // The parity of all kernels is one long file; the other files go beside it.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Two cores: the tests that time out are the ones that hang.
     testTimeout: 60_000,
   },
