@@ -120,7 +120,7 @@ const cases: readonly Options[] = [
 ];
 
 describe.each(Object.keys(onnxDialects) as (keyof typeof onnxDialects)[])('%s', (dialect) => {
-  test.each(cases)('$bits $boundedActivation', (options) => {
+  test.each(cases.map((options, i) => [`${options.bits}, case ${i + 1}`, options] as const))('%s', (_, options) => {
     const definition = network(options);
     const { graph } = buildGraph(definition, { batch: 1, training: false, seed: 1 });
     const contents = contentsOf(graph);

@@ -1,4 +1,5 @@
 /** Tensors of an ONNX model that do not depend on its input, in the model's own axes, and the operators that are computed on them. */
+import { sizeOf } from '../../core/tensor.js';
 import type { OnnxTensor } from '../../formats/onnx-model.js';
 
 /** What the numbers of a quantized constant are: integer * scale, one scale or one along `axis`. */
@@ -20,8 +21,6 @@ export function constantOf({ shape, data }: OnnxTensor): Constant {
 }
 
 export const scalar = (value: number): Constant => ({ shape: [], data: Float64Array.of(value) });
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 
 /** axes[i] is the axis that becomes axis i. */
 export function permuted({ shape, data, levels }: Constant, axes: readonly number[]): Constant {
@@ -87,4 +86,10 @@ export function axisOf({ shape }: Constant, rank: number): number | undefined | 
   const own = [...new Array<number>(Math.max(0, rank - shape.length)).fill(1), ...shape];
   const varying = own.flatMap((extent, axis) => (extent === 1 ? [] : [axis]));
   return varying.length > 1 ? 'several' : varying[0];
+}
+
+/** Which of `count` numbers along an axis belongs to element i; one number belongs to all. */
+export function placeAlong(shape: readonly number[], axis: number, count: number): (i: number) => number {
+  const inner = sizeOf(shape.slice(axis + 1));
+  return count === 1 ? () => 0 : (i) => Math.floor(i / inner) % count;
 }

@@ -4,8 +4,9 @@
  */
 import type { OnnxNode } from '../../formats/onnx-model.js';
 import { quantizeScaled } from '../../ops/quantize/learned.js';
+import { roundHalfEven } from '../../ops/quantize/rounding.js';
 import { quantizeSign } from '../../ops/quantize/weights.js';
-import { axisOf, type Constant } from './constants.js';
+import { axisOf, type Constant, placeAlong } from './constants.js';
 import { attribute, type Computed, type Imported, type Importer, unsupported } from './importer.js';
 
 interface Quantization {
@@ -17,12 +18,6 @@ interface Quantization {
   readonly low: number;
   readonly high: number;
 }
-
-const roundHalfEven = (x: number): number => {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
-};
 
 /** Quant(x, scale, zeroPoint, bits). */
 export function quant(
@@ -84,17 +79,17 @@ export function quantizeLinear(
   const step = constantInput(node, scale, 'scale');
   const zero = zeroPoint && constantInput(node, zeroPoint, 'zero point');
   const { low, high } = rangeOf(importer, node, node.inputs[2]);
+  const point = zero?.data[0] ?? 0;
   if (x!.kind === 'constant') {
-    if (zero?.data.some((each) => each !== zero.data[0])) throw unsupported(node, 'a zero point per channel');
+    if (zero?.data.some((each) => each !== point)) throw unsupported(node, 'a zero point per channel');
     const axis = axisFrom(node, x!.constant.shape.length);
-    const { levels } = quantizedConstant(node, x!.constant, { step, axis, zeroPoint: zero?.data[0] ?? 0, low, high });
-    const point = zero?.data[0] ?? 0;
+    const { levels } = quantizedConstant(node, x!.constant, { step, axis, zeroPoint: point, low, high });
     const data = Float64Array.from(levels!.integers, (each) => each + point);
     return { kind: 'constant', constant: { shape: x!.constant.shape, data } };
   }
   if (step.data.length !== 1 || (zero?.data.length ?? 1) !== 1)
     throw unsupported(node, 'a scale per channel of activations');
-  return { kind: 'integers', source: x!, step: step.data[0]!, zeroPoint: zero?.data[0] ?? 0, low, high };
+  return { kind: 'integers', source: x!, step: step.data[0]!, zeroPoint: point, low, high };
 }
 
 export function dequantizeLinear(
@@ -107,12 +102,8 @@ export function dequantizeLinear(
   if (x!.kind === 'constant') {
     const { shape, data } = x!.constant;
     const axis = axisFrom(node, shape.length);
-    const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
-    const along = (constant: Constant | undefined, i: number): number =>
-      constant === undefined
-        ? 0
-        : constant.data[constant.data.length === 1 ? 0 : Math.floor(i / inner) % shape[axis]!]!;
-    const integers = Int32Array.from(data, (each, i) => each - along(zero, i));
+    const zeroOf = placeAlong(shape, axis, zero?.data.length ?? 1);
+    const integers = Int32Array.from(data, (each, i) => each - (zero?.data[zeroOf(i)] ?? 0));
     return { kind: 'constant', constant: withLevels(shape, integers, Float32Array.from(step.data), axis) };
   }
   if (x!.kind === 'input') {
@@ -156,15 +147,13 @@ function quantizedConstant(
   { shape, data }: Constant,
   { step, axis, zeroPoint, low, high }: Quantization,
 ): Constant {
-  const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
-  const stepAt = (i: number): number =>
-    step.data[step.data.length === 1 ? 0 : Math.floor(i / inner) % step.data.length]!;
+  const stepOf = placeAlong(shape, axis, step.data.length);
   // DoReFa's k bits: zero points that are halves make twice the integer whole.
   const factor = Number.isInteger(zeroPoint) ? 1 : 2;
   if (!Number.isInteger(factor * zeroPoint)) throw unsupported(node, `the zero point ${zeroPoint}`);
   const integers = Int32Array.from(data, (each, i) => {
-    const shifted = Math.fround(Math.fround(each / stepAt(i)) + zeroPoint);
-    return factor * (roundHalfEven(Math.min(Math.max(shifted, low), high)) - zeroPoint);
+    const shifted = Math.fround(Math.fround(each / step.data[stepOf(i)]!) + zeroPoint);
+    return factor * (roundHalfEven(shifted, high, low) - zeroPoint);
   });
   return withLevels(
     shape,
@@ -175,10 +164,8 @@ function quantizedConstant(
 }
 
 function withLevels(shape: readonly number[], integers: Int32Array, scale: Float32Array, axis: number): Constant {
-  const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
-  const data = Float64Array.from(integers, (each, i) =>
-    Math.fround(each * scale[scale.length === 1 ? 0 : Math.floor(i / inner) % scale.length]!),
-  );
+  const scaleOf = placeAlong(shape, axis, scale.length);
+  const data = Float64Array.from(integers, (each, i) => Math.fround(each * scale[scaleOf(i)]!));
   return { shape, data, levels: { integers, scale, axis } };
 }
 
