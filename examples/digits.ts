@@ -7,5 +7,5 @@ const model = await fit('digits', data, { bits: '1-2-4', epochs: 10 });
 const { accuracy } = await model.evaluate(data.test);
 console.log(`test accuracy ${accuracy.toFixed(3)}`);
 
-const [first] = model.predict(data.test.images.subarray(0, 8 * 8));
+const [first] = await model.predict(data.test.images.subarray(0, 8 * 8));
 console.log(`the first test image is a ${first?.class} (${first?.probability.toFixed(2)})`);

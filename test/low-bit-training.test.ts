@@ -21,15 +21,16 @@ for (const name of ['native', 'wasm']) {
   const backend = await openBackend({ backend: name, threads: 2 });
   afterAll(() => backend.dispose());
 
-  const train = (compute: Compute, bits: string, activationQuantizer: string, count: number) => {
+  const train = async (compute: Compute, bits: string, activationQuantizer: string, count: number) => {
     const network = defineNetwork({ preset: 'digits', bits, activationQuantizer, classes, zeroPoints, step });
     const options = { batch, seed: 2, compute, optimizer: { name: 'adam' }, keepAll: true } as const;
     const session = new TrainingSession(backend, network, options);
-    const losses = Array.from({ length: count }, (_, i) => {
+    const losses: number[] = [];
+    for (let i = 0; i < count; i++) {
       const images = data.train.images.subarray(i * batch * bytes, (i + 1) * batch * bytes);
       const labels = data.train.labels.subarray(i * batch, (i + 1) * batch);
-      return session.step(images, labels, { step: i, learningRate: 0.003 });
-    });
+      losses.push(await session.step(images, labels, { step: i, learningRate: 0.003 }));
+    }
     const parameters = [...session.variables.entries()].filter(({ role }) => role === 'parameter');
     const gradients = new Map(parameters.map((each) => [each.name, session.plan.tensor(`d/${each.name}`).slice()]));
     session.dispose();
@@ -44,8 +45,11 @@ for (const name of ['native', 'wasm']) {
     ['2-2-4', 'lsq'],
   ] as const)(`${name} %s %s`, (bits, quantizer) => {
     // 2e-7 was the most; a level on its boundary that another rounding of statistics moved would show as 1e-3.
-    test('one step: the same gradients', () => {
-      const [lowBit, simulated] = [train('low-bit', bits, quantizer, 1), train('simulated', bits, quantizer, 1)];
+    test('one step: the same gradients', async () => {
+      const [lowBit, simulated] = [
+        await train('low-bit', bits, quantizer, 1),
+        await train('simulated', bits, quantizer, 1),
+      ];
       expect(Math.abs(lowBit.losses[0]! - simulated.losses[0]!)).toBeLessThan(1e-6);
       for (const [parameter, expected] of simulated.gradients) {
         const found = lowBit.gradients.get(parameter)!;
@@ -54,10 +58,10 @@ for (const name of ['native', 'wasm']) {
       }
     });
 
-    test('forty steps: both learn alike', () => {
+    test('forty steps: both learn alike', async () => {
       const [lowBit, simulated] = [
-        train('low-bit', bits, quantizer, steps).losses,
-        train('simulated', bits, quantizer, steps).losses,
+        (await train('low-bit', bits, quantizer, steps)).losses,
+        (await train('simulated', bits, quantizer, steps)).losses,
       ];
       const mean = (values: number[]): number => values.slice(-10).reduce((sum, loss) => sum + loss / 10, 0);
       expect(mean(simulated)).toBeLessThan(0.6 * simulated[0]!);

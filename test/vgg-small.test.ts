@@ -26,7 +26,8 @@ test.each([
   const labels = Int32Array.from({ length: batch }, (_, i) => i);
   const parameters = [...session.variables.entries()].filter(({ role }) => role === 'parameter');
   const before = parameters.map(({ name }) => session.variables.get(name)!.slice());
-  const losses = Array.from({ length: 5 }, (_, step) => session.step(images, labels, { step, learningRate: 0.01 }));
+  const losses: number[] = [];
+  for (let step = 0; step < 5; step++) losses.push(await session.step(images, labels, { step, learningRate: 0.01 }));
   const still = parameters.filter(({ name }, i) => session.variables.get(name)!.join() === before[i]!.join());
   session.dispose();
   backend.dispose();

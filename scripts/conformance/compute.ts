@@ -15,7 +15,7 @@ import { Model } from '../../src/train/model.js';
 export async function predictionsOf(run: string, source: string): Promise<{ images: Uint8Array; classes: Int32Array }> {
   const model = new Model(createReference(), findNewest(run).found!.checkpoint);
   const { test } = prepareDataset(await openData(source), model.input);
-  const classes = Int32Array.from(model.predict(test.images), ({ label }) => label);
+  const classes = Int32Array.from(await model.predict(test.images), ({ label }) => label);
   return { images: Uint8Array.from(test.images), classes };
 }
 
@@ -27,7 +27,7 @@ export interface ImportedLogits {
 }
 
 /** Logits of an ONNX model for images [N, H, W, C] in bytes, which stand for bytes / 255. */
-export function logitsOf(file: string, images: Uint8Array): ImportedLogits {
+export async function logitsOf(file: string, images: Uint8Array): Promise<ImportedLogits> {
   const { graph, input, classes } = importOnnx(decodeOnnx(readFileSync(file), { name: file }));
   const bytes = input.height * input.width * input.channels;
   const plan = new Plan(graph, new Variables(createReference()));
@@ -39,5 +39,5 @@ export function logitsOf(file: string, images: Uint8Array): ImportedLogits {
   }
   const { network } = deployGraph(graph, new Map(), { classes, origin: {} });
   const model = new DeployedModel(createReference(), checked(network));
-  return { graph: found, deployed: Float32Array.from(model.run(images), (integer) => integer * model.step) };
+  return { graph: found, deployed: Float32Array.from(await model.run(images), (integer) => integer * model.step) };
 }

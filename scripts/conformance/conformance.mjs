@@ -124,7 +124,7 @@ for (const model of models) {
   const expectedFile = join(folder, `${model}.logits`);
   const isThere = script('imports.py', file, join(folder, 'noise'), 32, 32, 3, expectedFile) !== undefined;
   const expected = isThere ? floats(expectedFile) : undefined;
-  const found = expected && logitsOf(file, images);
+  const found = expected && (await logitsOf(file, images));
   check(
     `Brevitas ${model}, imported: largest difference of logits`,
     () => found && largest(found.graph, expected),

@@ -104,6 +104,10 @@ class CpuBackend implements Backend {
     this.#memories.delete(memory);
   }
 
+  scratchBytes({ op, params }: Pick<Call, 'op' | 'params'>): number {
+    return op.scratchBytes?.(params) ?? 0;
+  }
+
   prepare(calls: readonly Call[]): Program {
     const layouts = calls.map((call) => layOut(call, this.#codeOf(call.op), this.#host.pointerBytes));
     const starts: number[] = [];

@@ -13,6 +13,7 @@ export function createReference(): Backend {
     threads: 1,
     allocate: (bytes): Memory => ({ buffer: new ArrayBuffer(bytes), byteOffset: 0, bytes }),
     free() {},
+    scratchBytes: () => 0,
     prepare(calls: readonly Call[]): Program {
       const steps = calls.map(({ op, params, buffers }) => {
         const slots = [...op.inputs.map(slotName), ...op.outputs];

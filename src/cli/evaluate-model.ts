@@ -4,11 +4,11 @@ import type { DeployedModel } from '../runtime/model.js';
 import type { EvaluationResult } from '../train/evaluate.js';
 
 /** `set` is prepared to the model's input. `onImages` hears how many images are done. */
-export function evaluateModel(
+export async function evaluateModel(
   model: DeployedModel,
   set: ImageSet,
   onImages: (done: number) => void = () => {},
-): EvaluationResult {
+): Promise<EvaluationResult> {
   const numClasses = model.classes.length;
   const imageBytes = set.images.length / set.count;
   const integers = new Int32Array(model.batch * numClasses);
@@ -17,7 +17,7 @@ export function evaluateModel(
   for (let first = 0; first < set.count; first += model.batch) {
     const count = Math.min(model.batch, set.count - first);
     const images = set.images.subarray(first * imageBytes, (first + count) * imageBytes);
-    model.run(images, integers.subarray(0, count * numClasses));
+    await model.run(images, integers.subarray(0, count * numClasses));
     for (let i = 0; i < count; i++) {
       const row = integers.subarray(i * numClasses, (i + 1) * numClasses);
       const label = set.labels[first + i]!;

@@ -5,7 +5,10 @@
 import type { AnyOp, ParamSpec, ParamValues } from './op.js';
 import type { TensorType } from './tensor.js';
 
-/** A piece of a backend's memory, 64-byte aligned, zeroed. */
+/**
+ * A piece of a backend's memory, 64-byte aligned, zeroed. `buffer` is what the host sees of it: the memory itself, or on a device
+ * with its own a copy, which `Backend.write` and `Backend.read` keep equal.
+ */
 export interface Memory {
   readonly buffer: ArrayBufferLike;
   readonly byteOffset: number;
@@ -40,6 +43,12 @@ export interface Backend {
   readonly threads: number;
   allocate(bytes: number): Memory;
   free(memory: Memory): void;
+  /** Bytes of scratch memory that the kernel of an op wants; types are those of inputs and outputs. */
+  scratchBytes(call: Omit<Call, 'buffers'> & { readonly types: readonly (TensorType | undefined)[] }): number;
+  /** What the host wrote to these places is there for the calls that follow. Absent where the host writes to the memory itself. */
+  write?(places: Iterable<TensorPlace>): void;
+  /** The host sees what the calls so far have left in these places. Absent where the host sees the memory itself. */
+  read?(places: Iterable<TensorPlace>): Promise<void>;
   prepare(calls: readonly Call[]): Program;
   dispose(): void;
 }

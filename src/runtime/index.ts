@@ -3,7 +3,7 @@
  *
  *     import { load } from 'subbit/runtime';
  *     const model = await load('digits.subbit');
- *     const [best] = model.classify(model.prepare(pixels, { height, width, channels: 3 }));
+ *     const [best] = await model.classify(model.prepare(pixels, { height, width, channels: 3 }));
  */
 import { readFile } from 'node:fs/promises';
 import type { OpenBackendOptions } from '../backends/open.js';

@@ -2,7 +2,8 @@
  * A deployed network in use: image bytes in, integers out, the same on every backend.
  *
  * The plan has a fixed number of images, `batch`; any number of images goes through it in whole batches, of which the last may
- * be partly idle. A run allocates nothing but, for the result, an array when the caller brings none.
+ * be partly idle. A run allocates nothing but, for the result, an array when the caller brings none. It is awaited, because a GPU
+ * answers later; on the processor its work is done when the call returns.
  */
 import { Plan, Variables } from '../backends/plan.js';
 import type { Backend } from '../core/backend.js';
@@ -92,7 +93,7 @@ export class DeployedModel {
    * The integers of each image, [count, classes]; times `step` they are the logits. `images` are bytes [count, H, W, C] of the
    * input's size (see `prepare`). Writes to `out` when given.
    */
-  run(images: Uint8Array, out?: Int32Array): Int32Array {
+  async run(images: Uint8Array, out?: Int32Array): Promise<Int32Array> {
     const count = images.length / this.#imageBytes;
     const { height, width, channels } = this.input;
     if (!Number.isInteger(count))
@@ -107,6 +108,7 @@ export class DeployedModel {
     if (count === this.batch) {
       this.#plan.tensor(imagesName).set(images);
       this.#plan.run();
+      await this.#plan.read([logitsName]);
       results.set(this.#plan.tensor(logitsName));
       return results;
     }
@@ -115,6 +117,7 @@ export class DeployedModel {
       const input = this.#plan.tensor(imagesName);
       input.set(images.subarray(first * this.#imageBytes, (first + here) * this.#imageBytes));
       this.#plan.run();
+      await this.#plan.read([logitsName]);
       const logits = this.#plan.tensor(logitsName);
       for (let i = 0; i < here * numClasses; i++) results[first * numClasses + i] = logits[i]!;
     }
@@ -122,8 +125,8 @@ export class DeployedModel {
   }
 
   /** The likeliest class of each image, with its probability, and the `top` likeliest (1 by default). */
-  classify(images: Uint8Array, { top = 1 }: { readonly top?: number } = {}): Classification[] {
-    const integers = this.run(images);
+  async classify(images: Uint8Array, { top = 1 }: { readonly top?: number } = {}): Promise<Classification[]> {
+    const integers = await this.run(images);
     const numClasses = this.classes.length;
     return Array.from({ length: integers.length / numClasses }, (_, i) =>
       this.#classification(integers.subarray(i * numClasses, (i + 1) * numClasses), top),
@@ -144,11 +147,11 @@ export class DeployedModel {
   }
 
   /** Whether the verification images of the file give the integers of the file. */
-  verify(): VerificationResult {
+  async verify(): Promise<VerificationResult> {
     const { verification } = this.#network;
     if (verification === undefined) return { identical: true, vectors: 0 };
     const { seed, count, expected } = verification;
-    const actual = this.run(verificationImages(this.input, seed, count));
+    const actual = await this.run(verificationImages(this.input, seed, count));
     const firstDifference = firstDifferenceOf(expected, actual, this.classes.length);
     return { identical: firstDifference === undefined, vectors: count, ...(firstDifference && { firstDifference }) };
   }

@@ -19,7 +19,7 @@ import { load } from './index.js';
 import { withVerification } from './verification.js';
 
 const required = (process.env.REQUIRE_BACKENDS ?? '').split(',');
-const network = withVerification(exampleNetwork(), createReference(), { seed: 5, count: 4 });
+const network = await withVerification(exampleNetwork(), createReference(), { seed: 5, count: 4 });
 const bytes = encodeSubbit(network);
 const imageBytes = 11 * 9 * 3;
 const images = verificationImages(network.input, 11, 7);
@@ -60,7 +60,7 @@ describe('load', () => {
         origin: { preset: 'example' },
         backend: { name: 'reference', isa: 'typescript', threads: 1 },
       });
-      expect(model.verify()).toEqual({ identical: true, vectors: 4 });
+      expect(await model.verify()).toEqual({ identical: true, vectors: 4 });
       model.dispose();
     }
   });
@@ -88,16 +88,16 @@ describe('load', () => {
 describe('a model', () => {
   test('runs any number of images, whatever its batch', async () => {
     const one = await load(bytes, onReference);
-    const expected = one.run(images);
+    const expected = await one.run(images);
     expect(expected.length).toBe(7 * 5);
     expect(one.step).toBeCloseTo(2 ** -8 / 15, 10);
     for (const batch of [2, 7, 20]) {
       const model = await load(bytes, { ...onReference, batch });
-      expect(model.run(images)).toEqual(expected);
-      expect(model.run(images.subarray(0, 3 * imageBytes))).toEqual(expected.subarray(0, 15));
-      expect(model.run(images.subarray(0, 0)).length).toBe(0);
+      expect(await model.run(images)).toEqual(expected);
+      expect(await model.run(images.subarray(0, 3 * imageBytes))).toEqual(expected.subarray(0, 15));
+      expect((await model.run(images.subarray(0, 0))).length).toBe(0);
       const out = new Int32Array(35).fill(-1);
-      expect(model.run(images, out)).toBe(out);
+      expect(await model.run(images, out)).toBe(out);
       expect(out).toEqual(expected);
       model.dispose();
     }
@@ -106,15 +106,15 @@ describe('a model', () => {
 
   test('refuses bytes that are no images, and a result of another size', async () => {
     const model = await load(bytes, onReference);
-    expect(() => model.run(images.subarray(1))).toThrow('2078 bytes are not a number of 11x9x3 images');
-    expect(() => model.run(images, new Int32Array(34))).toThrow('35 integers, and the array has 34');
+    await expect(model.run(images.subarray(1))).rejects.toThrow('2078 bytes are not a number of 11x9x3 images');
+    await expect(model.run(images, new Int32Array(34))).rejects.toThrow('35 integers, and the array has 34');
     model.dispose();
   });
 
   test('classifies with probabilities that sum to 1', async () => {
     const model = await load(bytes, onReference);
-    const integers = model.run(images);
-    const found = model.classify(images, { top: 5 });
+    const integers = await model.run(images);
+    const found = await model.classify(images, { top: 5 });
     expect(found.length).toBe(7);
     for (const [i, { label, class: name, probability, top }] of found.entries()) {
       const row = [...integers.subarray(5 * i, 5 * i + 5)];
@@ -126,7 +126,7 @@ describe('a model', () => {
       expect(probability).toBeCloseTo(logits[label]! / logits.reduce((sum, value) => sum + value, 0), 12);
       expect(top.map((each) => each.probability)).toEqual(top.map((each) => each.probability).sort((a, b) => b - a));
     }
-    expect(model.classify(images)[0]!.top.length).toBe(1);
+    expect((await model.classify(images))[0]!.top.length).toBe(1);
     model.dispose();
   });
 
@@ -162,11 +162,11 @@ describe('a model', () => {
     const wrong = expected.map((value, i) => (i === 7 ? value + 1 : value));
     const model = await load(encodeSubbit({ ...network, verification: { seed, count, expected: wrong } }), onReference);
     const firstDifference = { image: 1, class: 2, expected: wrong[7], actual: expected[7] };
-    expect(model.verify()).toEqual({ identical: false, vectors: 4, firstDifference });
+    expect(await model.verify()).toEqual({ identical: false, vectors: 4, firstDifference });
     model.dispose();
     const { verification: _, ...without } = network;
     const unverified = await load(encodeSubbit(without), onReference);
-    expect(unverified.verify()).toEqual({ identical: true, vectors: 0 });
+    expect(await unverified.verify()).toEqual({ identical: true, vectors: 0 });
     unverified.dispose();
   });
 });
@@ -187,10 +187,10 @@ describe('in a browser', () => {
     for (const batch of [1, 600]) {
       const model = await loadInBrowser(`${address}/example.subbit`, { ...options, batch });
       expect(model.backend).toMatchObject({ name: 'wasm', isa: 'simd128', threads: 1 });
-      expect(model.verify()).toEqual({ identical: true, vectors: 4 });
+      expect(await model.verify()).toEqual({ identical: true, vectors: 4 });
       const larger = await loadInBrowser(bytes, { ...options, batch: 3 });
-      expect(model.run(images)).toEqual(reference.run(images));
-      expect(larger.run(images)).toEqual(reference.run(images));
+      expect(await model.run(images)).toEqual(await reference.run(images));
+      expect(await larger.run(images)).toEqual(await reference.run(images));
       model.dispose();
       larger.dispose();
     }
@@ -200,7 +200,7 @@ describe('in a browser', () => {
 
   test('names what it cannot fetch, and backends that there are', async () => {
     const model = await loadInBrowser(bytes, onReference);
-    expect(model.verify().identical).toBe(true);
+    expect((await model.verify()).identical).toBe(true);
     model.dispose();
     const options = { threads: 1, isa: 'simd128', kernels: `${address}/elsewhere/` };
     await expect(loadInBrowser(bytes, options)).rejects.toThrow(/cannot fetch '.*elsewhere\/runtime-single.wasm': 404/);
@@ -219,8 +219,8 @@ for (const name of ['native', 'wasm'] as const) {
       for (const threads of [1, 3])
         for (const batch of [1, 3]) {
           const model = await load(bytes, { backend: name, isa, threads, batch });
-          expect(model.verify()).toEqual({ identical: true, vectors: 4 });
-          expect(model.run(images)).toEqual(reference.run(images));
+          expect(await model.verify()).toEqual({ identical: true, vectors: 4 });
+          expect(await model.run(images)).toEqual(await reference.run(images));
           model.dispose();
         }
       reference.dispose();

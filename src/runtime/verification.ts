@@ -4,14 +4,14 @@ import { checked, type DeployedNetwork, verificationImages } from '../formats/su
 import { DeployedModel } from './model.js';
 
 /** The network with what it computes on `backend` (the reference is the specification) for `count` images. */
-export function withVerification(
+export async function withVerification(
   network: DeployedNetwork,
   backend: Backend,
   { seed = 1, count = 2 }: { readonly seed?: number; readonly count?: number } = {},
-): DeployedNetwork {
+): Promise<DeployedNetwork> {
   const model = new DeployedModel(backend, checked(network));
   try {
-    const expected = model.run(verificationImages(network.input, seed, count));
+    const expected = await model.run(verificationImages(network.input, seed, count));
     return { ...network, verification: { seed, count, expected } };
   } finally {
     model.dispose();

@@ -70,14 +70,14 @@ describe('a small network', () => {
   let tensors: Map<string, Float32Array | Uint8Array>;
   let flipped: number;
 
-  beforeAll(() => {
+  beforeAll(async () => {
     const session = newSession();
     const diagnostics = new Diagnostics(session.variables, network, { batch, seed });
     expect(diagnostics.isEmpty).toBe(false);
-    layers = diagnostics.measure({ images, labels, step: 7 });
+    layers = await diagnostics.measure({ images, labels, step: 7 });
     const filter = session.variables.get('middle/filter')!;
     const before = filter.slice();
-    session.step(images, labels, { step: 7, learningRate: 0.5 });
+    await session.step(images, labels, { step: 7, learningRate: 0.5 });
     tensors = new Map();
     for (const node of session.plan.nodes) {
       for (const [i, value] of node.inputs.entries()) {
@@ -87,7 +87,7 @@ describe('a small network', () => {
       for (const value of node.outputs) tensors.set(value.name, copy(session.plan.tensor(value.name)));
     }
     flipped = [...filter].filter((w, i) => w >= 0 !== before[i]! >= 0).length / filter.length;
-    again = diagnostics.measure({ images, labels, step: 8 });
+    again = await diagnostics.measure({ images, labels, step: 8 });
     diagnostics.dispose();
     session.dispose();
   });
@@ -147,11 +147,11 @@ describe('a small network', () => {
   });
 });
 
-test('measuring writes no variable', () => {
+test('measuring writes no variable', async () => {
   const variables = new Variables(backend);
   const diagnostics = new Diagnostics(variables, network, { batch, seed });
   const before = [...variables.entries()].map(({ name, data: values }) => [name, values.slice()]);
-  diagnostics.measure({ images, labels, step: 0 });
+  await diagnostics.measure({ images, labels, step: 0 });
   expect([...variables.entries()].map(({ name, data: values }) => [name, values.slice()])).toEqual(before);
   expect(before.map(([name]) => name)).toContain('bn/mean');
   diagnostics.dispose();

@@ -80,8 +80,9 @@ export class Diagnostics {
   }
 
   /** Measures the batch on the parameters as they are. */
-  measure(batch: ObservedBatch): LayerDiagnostics[] {
-    runOn(this.#plan, batch);
+  async measure(batch: ObservedBatch): Promise<LayerDiagnostics[]> {
+    await runOn(this.#plan, batch);
+    await this.#variables.read();
     return this.#layers.map((layer) => this.#measureLayer(layer));
   }
 

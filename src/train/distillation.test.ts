@@ -42,19 +42,19 @@ const definitions = [
 const images = data.train.images.subarray(0, 16 * 64);
 const labels = data.train.labels.subarray(0, 16);
 
-test('targets mix the probabilities of the teacher with the labels', () => {
-  const targetsAt = (weight: number): Float32Array => {
+test('targets mix the probabilities of the teacher with the labels', async () => {
+  const targetsAt = async (weight: number): Promise<Float32Array> => {
     const each = new Teacher(backend, teacher, {
       student: describe('1-2-4', 1).network,
       definitions,
       batch: 16,
       weight,
     });
-    const targets = each.targetsOf(images, labels).slice();
+    const targets = (await each.targetsOf(images, labels)).slice();
     each.dispose();
     return targets;
   };
-  const [own, half, hard] = [targetsAt(1), targetsAt(0.5), targetsAt(0)];
+  const [own, half, hard] = [await targetsAt(1), await targetsAt(0.5), await targetsAt(0)];
   for (const [i, target] of half.entries()) {
     expect(hard[i]).toBe(labels[Math.floor(i / 10)] === i % 10 ? 1 : 0);
     expect(target).toBeCloseTo(0.5 * own[i]! + 0.5 * hard[i]!, 6);

@@ -49,9 +49,9 @@ export class Teacher {
   }
 
   /** The targets of a full batch, [batch, classes]; the next call overwrites them. */
-  targetsOf(images: Uint8Array, labels: ArrayLike<number>): Float32Array {
+  async targetsOf(images: Uint8Array, labels: ArrayLike<number>): Promise<Float32Array> {
     const { batch, plan } = this.#session;
-    this.#session.evaluate(images, labels, batch);
+    await this.#session.evaluate(images, labels, batch);
     const probabilities = plan.tensor('probabilities');
     const classes = probabilities.length / batch;
     for (let i = 0; i < probabilities.length; i++) {

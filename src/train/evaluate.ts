@@ -12,7 +12,7 @@ export interface EvaluationResult {
 }
 
 interface Evaluator {
-  evaluate(images: Uint8Array, labels: ArrayLike<number>, count: number): Evaluation;
+  evaluate(images: Uint8Array, labels: ArrayLike<number>, count: number): Promise<Evaluation>;
 }
 
 /** Runs over the loader's first epoch. `onImages` hears how many images are done. */
@@ -25,7 +25,7 @@ export async function evaluateAll(
   let correct = 0;
   let loss = 0;
   for await (const batch of loader.batches(0)) {
-    const { losses, predictions } = evaluator.evaluate(batch.images, batch.labels, batch.count);
+    const { losses, predictions } = await evaluator.evaluate(batch.images, batch.labels, batch.count);
     for (let i = 0; i < batch.count; i++) {
       if (predictions[i] === batch.labels[i]) correct++;
       loss += losses[i]!;

@@ -28,4 +28,5 @@ export function fillVariables(
   const wanted = [...variables.entries()].filter(({ name }) => isWanted(name));
   requireTensors(wanted, tensors);
   for (const { name, data } of wanted) data.set(tensors[name]!.data);
+  variables.write();
 }

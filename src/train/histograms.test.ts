@@ -66,14 +66,14 @@ describe('in a step', () => {
     const histograms = new Histograms(session.variables, network, { batch, seed });
     const labels = [0, 1, 2, 1];
     const parameters = session.variables.get('middle/filter')!.slice() as Float32Array;
-    layers = histograms.measure({ images, labels, step: 7 });
+    layers = await histograms.measure({ images, labels, step: 7 });
     expect(session.variables.get('middle/filter')).toEqual(parameters);
     const distilled = new Histograms(session.variables, network, { batch, seed, distilled: true });
     const targets = Float32Array.from({ length: 3 * batch }, (_, i) => (labels[Math.floor(i / 3)] === i % 3 ? 1 : 0));
-    sameTargets = distilled.measure({ images, labels, step: 7, targets });
-    otherTargets = distilled.measure({ images, labels, step: 7, targets: targets.fill(1 / 3) });
+    sameTargets = await distilled.measure({ images, labels, step: 7, targets });
+    otherTargets = await distilled.measure({ images, labels, step: 7, targets: targets.fill(1 / 3) });
     distilled.dispose();
-    session.step(images, labels, { step: 7, learningRate: 0.1 });
+    await session.step(images, labels, { step: 7, learningRate: 0.1 });
     const levels = session.plan.tensor('middle/input/levels');
     tensors = { parameters, activations: Float32Array.from(levels, (q) => Math.fround(q / 3)) };
     histograms.dispose();

@@ -120,8 +120,9 @@ export class Histograms {
   }
 
   /** Measures the batch on the parameters as they are. */
-  measure(batch: ObservedBatch): LayerHistograms[] {
-    runOn(this.#plan, batch);
+  async measure(batch: ObservedBatch): Promise<LayerHistograms[]> {
+    await runOn(this.#plan, batch);
+    await this.#variables.read();
     const of = (value: Value | null): Histogram | null => value && histogramOf(this.#plan.tensor(value.name));
     return this.#layers.map(({ name, parameter, weights, activations, gradients }) => ({
       name,

@@ -39,7 +39,7 @@ export class Model {
   }
 
   /** The class of each image with the `top` likeliest. `images` are bytes [count, H, W, C] of the network's input size (see `prepare`). */
-  predict(images: Uint8Array, { top = 1 }: { readonly top?: number } = {}): Classification[] {
+  async predict(images: Uint8Array, { top = 1 }: { readonly top?: number } = {}): Promise<Classification[]> {
     const { height, width, channels } = this.input;
     const size = height * width * channels;
     const count = images.length / size;
@@ -51,7 +51,7 @@ export class Model {
     const found: Classification[] = [];
     for (let first = 0; first < count; first += batch) {
       const here = Math.min(batch, count - first);
-      this.#session.evaluate(images.subarray(first * size, (first + here) * size), [], here);
+      await this.#session.evaluate(images.subarray(first * size, (first + here) * size), [], here);
       const [logits, probabilities] = [plan.tensor('logits'), plan.tensor('probabilities')];
       for (let i = 0; i < here; i++) {
         const [from, to] = [i * classes.length, (i + 1) * classes.length];

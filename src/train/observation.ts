@@ -70,12 +70,13 @@ export function planOf(graph: Graph, values: Iterable<Value>, variables: Variabl
   return new Plan(graph, variables);
 }
 
-export function runOn(plan: Plan, { images, labels, step, targets }: ObservedBatch): void {
+export async function runOn(plan: Plan, { images, labels, step, targets }: ObservedBatch): Promise<void> {
   plan.tensor('images').set(images);
   plan.tensor('labels').set(labels);
   plan.tensor('step')[0] = step;
   if (targets !== undefined) plan.tensor('targets').set(targets);
   plan.run();
+  await plan.read();
 }
 
 function layerOf(node: Node, filterGradient: Node | undefined): ObservedLayer {

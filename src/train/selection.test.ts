@@ -26,27 +26,27 @@ interface Settings extends Partial<NetworkDescription> {
 }
 
 /** Trains, and calls `onStep` after every step. */
-function train(
+async function train(
   settings: Settings,
-  onStep: (session: TrainingSession, i: number, renewal?: Renewal) => void = () => {},
+  onStep: (session: TrainingSession, i: number, renewal?: Renewal) => unknown = () => {},
 ) {
   const { backend = native, steps = 24, every = 2, compute = 'low-bit', ...own } = settings;
   const network = defineNetwork({ preset: 'digits', bits: '1-2-4', classes, zeroPoints, step, ...own });
   const optimizer = { name: 'adam' } as const;
   const session = new TrainingSession(backend, network, { batch, seed: 3, compute, optimizer, keepAll: true });
   const isTrained = [...session.variables.entries()].some(({ role }) => role === 'selection');
-  const losses = Array.from({ length: steps }, (_, i) => {
+  const losses: number[] = [];
+  for (let i = 0; i < steps; i++) {
     const images = data.train.images.subarray(i * batch * bytes, (i + 1) * batch * bytes);
     const labels = data.train.labels.subarray(i * batch, (i + 1) * batch);
     const renewal = isTrained && i % every === 0 ? { index: i / every, learningRate: 0.3 } : undefined;
-    const loss = session.step(images, labels, { step: i, learningRate: 0.01, renewal });
-    onStep(session, i, renewal);
-    return loss;
-  });
+    losses.push(await session.step(images, labels, { step: i, learningRate: 0.01, renewal }));
+    await onStep(session, i, renewal);
+  }
   const hash = createHash('sha256');
   for (const { name, data } of session.variables.entries())
     hash.update(name).update(new Uint8Array(data.slice().buffer));
-  const codewords = session.codewords();
+  const codewords = await session.codewords();
   session.dispose();
   return { losses, codewords, bits: hash.digest('hex') };
 }
@@ -62,11 +62,11 @@ const cases: readonly (readonly [string, Partial<NetworkDescription>])[] = [
 ];
 
 describe.each(cases)('%s', (_, settings) => {
-  test('there are n distinct codewords after every step, filters have no others, and only renewals change them', () => {
+  test('there are n distinct codewords after every step, filters have no others, and only renewals change them', async () => {
     let before: Readonly<Record<string, readonly number[]>> | undefined;
     let changed = 0;
-    train(settings, (session, _, renewal) => {
-      const codewords = session.codewords();
+    await train(settings, async (session, _, renewal) => {
+      const codewords = await session.codewords();
       expect(Object.keys(codewords)).toEqual(['conv1', 'conv2']);
       for (const [layer, ids] of Object.entries(codewords)) {
         expect(new Set(ids).size).toBe(settings.codewords);
@@ -81,61 +81,62 @@ describe.each(cases)('%s', (_, settings) => {
     expect(changed).toBeGreaterThan(0);
   });
 
-  test('the same seed selects the same', () => {
-    const [first, second] = [train(settings), train(settings)];
+  test('the same seed selects the same', async () => {
+    const [first, second] = [await train(settings), await train(settings)];
     expect(second.codewords).toEqual(first.codewords);
     expect(second.bits).toBe(first.bits);
   });
 
-  test('kernels select as the reference does', () => {
+  test('kernels select as the reference does', async () => {
     // Few steps: afterwards a rounding may decide.
     const short = { ...settings, steps: 2, every: 1, compute: 'simulated' } as const;
-    const [kernels, reference] = [train(short), train({ ...short, backend: createReference() })];
+    const [kernels, reference] = [await train(short), await train({ ...short, backend: createReference() })];
     expect(kernels.codewords).toEqual(reference.codewords);
     expect(Math.abs(kernels.losses[1]! - reference.losses[1]!)).toBeLessThan(1e-4);
   });
 
-  test('low-bit kernels give the simulated losses', () => {
+  test('low-bit kernels give the simulated losses', async () => {
     const short = { ...settings, steps: 2, every: 1 };
-    const [lowBit, simulated] = [train(short), train({ ...short, compute: 'simulated' })];
+    const [lowBit, simulated] = [await train(short), await train({ ...short, compute: 'simulated' })];
     expect(lowBit.codewords).toEqual(simulated.codewords);
     expect(Math.abs(lowBit.losses[1]! - simulated.losses[1]!)).toBeLessThan(1e-4);
   });
 });
 
-test.each(['learned', 'fixed'] as const)('all 512 codewords, %s, are plain binarization', (method) => {
+test.each(['learned', 'fixed'] as const)('all 512 codewords, %s, are plain binarization', async (method) => {
   const settings = { backend: createReference(), compute: 'simulated', steps: 3 } as const;
-  const selected = train({ ...settings, codewords: numCodewords, selection: { method, sweeps: 1 } });
+  const selected = await train({ ...settings, codewords: numCodewords, selection: { method, sweeps: 1 } });
   // Filters stay within -1 .. 1, where the clipped estimator passes everything.
-  expect(selected.losses).toEqual(train(settings).losses);
+  expect(selected.losses).toEqual((await train(settings)).losses);
 });
 
-test('wide layers of few codewords multiply on the codebook kernel, with the simulated losses', () => {
+test('wide layers of few codewords multiply on the codebook kernel, with the simulated losses', async () => {
   const network = defineNetwork({ preset: 'vgg-small', bits: '1-1-4', classes, zeroPoints, step, codewords: 16 });
   const images = new Uint8Array(2 * 32 * 32 * 3).map((_, i) => (i * 7919) % 251);
-  const lossesOf = (compute: 'low-bit' | 'simulated') => {
+  const lossesOf = async (compute: 'low-bit' | 'simulated') => {
     const session = new TrainingSession(native, network, { batch: 2, seed: 1, compute, optimizer: { name: 'sgd' } });
-    const losses = [0, 1].map((i) => {
+    const losses: number[] = [];
+    for (const i of [0, 1]) {
       const renewal = { index: i, learningRate: 0.1 };
-      return session.step(images, [1, 2], { step: i, learningRate: 0.01, renewal });
-    });
+      losses.push(await session.step(images, [1, 2], { step: i, learningRate: 0.01, renewal }));
+    }
     const kernels = new Set(session.products.map(({ kernel }) => kernel));
     session.dispose();
     return { losses, kernels };
   };
-  const [lowBit, simulated] = [lossesOf('low-bit'), lossesOf('simulated')];
+  const [lowBit, simulated] = [await lossesOf('low-bit'), await lossesOf('simulated')];
   expect(lowBit.kernels.has('codebook')).toBe(native.isa !== 'portable');
   for (const [i, loss] of lowBit.losses.entries()) expect(Math.abs(loss - simulated.losses[i]!)).toBeLessThan(1e-4);
 }, 30_000);
 
-test('a stage shares a sub-codebook', () => {
+test('a stage shares a sub-codebook', async () => {
   const network = { preset: 'resnet20', bits: '1-1-4', classes, zeroPoints, step, codewords: 16 } as const;
   const definition = defineNetwork({ ...network, selection: { share: 'stage' } });
   const session = new TrainingSession(native, definition, { batch: 2, seed: 1, optimizer: { name: 'sgd' } });
-  expect(Object.keys(session.codewords())).toEqual(['stage1', 'stage2', 'stage3']);
+  expect(Object.keys(await session.codewords())).toEqual(['stage1', 'stage2', 'stage3']);
   const renewal = { index: 0, learningRate: 0.1 };
   const images = new Uint8Array(2 * 32 * 32 * 3).map((_, i) => (i * 7919) % 251);
-  expect(session.step(images, [1, 2], { step: 0, learningRate: 0.1, renewal })).toBeGreaterThan(0);
+  expect(await session.step(images, [1, 2], { step: 0, learningRate: 0.1, renewal })).toBeGreaterThan(0);
   session.dispose();
 });
 

@@ -159,9 +159,14 @@ export class TrainingSession {
   /**
    * One training step on a full batch; returns the mean loss before the update. `step` is the number of steps done before. With
    * `renewal` it chooses codewords anew, before the forward pass, and afterwards steps what they are chosen by.
-   * A loss that is not finite is returned without an update, so that the parameters can still be looked at.
+   * A loss that is not finite is returned without an update, so that the parameters can still be looked at; only not where the loss is in
+   * memory of a device, which gets the whole step at once.
    */
-  step(images: Uint8Array, labels: ArrayLike<number>, { step, learningRate, renewal, targets }: StepOptions): number {
+  async step(
+    images: Uint8Array,
+    labels: ArrayLike<number>,
+    { step, learningRate, renewal, targets }: StepOptions,
+  ): Promise<number> {
     this.plan.tensor('images').set(images);
     this.plan.tensor('labels').set(labels);
     this.plan.tensor('step')[0] = step;
@@ -171,9 +176,14 @@ export class TrainingSession {
       this.plan.tensor('selectionRate')[0] = renewal.learningRate;
       this.plan.tensor('renewals')[0] = renewal.index;
     }
-    this.#run(renewal ? [this.#whole.forward] : this.#forward);
+    const [forward, backward] = renewal
+      ? [[this.#whole.forward], [this.#whole.backward]]
+      : [this.#forward, this.#backward];
+    const isRemote = this.plan.backend.read !== undefined;
+    this.#run(isRemote ? [...forward, ...backward] : forward);
+    await this.plan.read(['losses']);
     const loss = meanOf(this.plan.tensor('losses') as Float32Array, this.batch);
-    if (Number.isFinite(loss)) this.#run(renewal ? [this.#whole.backward] : this.#backward);
+    if (!isRemote && Number.isFinite(loss)) this.#run(backward);
     return loss;
   }
 
@@ -182,13 +192,15 @@ export class TrainingSession {
   }
 
   /** The sub-codebooks as they are: ids by what they serve. */
-  codewords(): Record<string, readonly number[]> {
+  async codewords(): Promise<Record<string, readonly number[]>> {
+    await this.variables.read();
     const codebooks = [...this.variables.entries()].filter(({ name }) => isCodewords(name));
     return Object.fromEntries(codebooks.map(({ name, data }) => [servedBy(name), Array.from(data)]));
   }
 
   /** The first variable with an element that is not finite. */
-  findNonFiniteVariable(): string | undefined {
+  async findNonFiniteVariable(): Promise<string | undefined> {
+    await this.variables.read();
     for (const { name, data } of this.variables.entries()) {
       // x - x is 0 for finite numbers alone; a sum is faster than a test of each.
       let sum = 0;
@@ -199,14 +211,15 @@ export class TrainingSession {
   }
 
   /** The first tensor that is not finite, variables before results, on the batch of the last step; undefined when all are. */
-  findNonFinite(): string | undefined {
-    const variable = this.findNonFiniteVariable();
+  async findNonFinite(): Promise<string | undefined> {
+    const variable = await this.findNonFiniteVariable();
     if (variable !== undefined) return variable;
     const forward = buildGraph(this.#network, { batch: this.batch, training: true, seed: this.#options.seed });
     const plan = new Plan(forward.graph, this.variables, { keepAll: true });
     try {
       for (const input of ['images', 'labels', 'step']) plan.tensor(input).set(this.plan.tensor(input));
       plan.run();
+      await plan.read();
       return plan.nodes.flatMap((node) => node.outputs).find((value) => !plan.tensor(value.name).every(Number.isFinite))
         ?.name;
     } finally {
@@ -215,7 +228,7 @@ export class TrainingSession {
   }
 
   /** Losses and predictions of up to `batch` images, as views that the next call overwrites. */
-  evaluate(images: Uint8Array, labels: ArrayLike<number>, count: number): Evaluation {
+  evaluate(images: Uint8Array, labels: ArrayLike<number>, count: number): Promise<Evaluation> {
     return runEvaluation(this.#evaluation, images, labels, count);
   }
 
@@ -244,11 +257,7 @@ export class EvaluationSession {
     this.plan = new Plan(lowered(graph, backend).graph, this.variables);
   }
 
-  evaluate(
-    images: Uint8Array,
-    labels: ArrayLike<number>,
-    count: number,
-  ): { losses: Float32Array; predictions: Int32Array } {
+  evaluate(images: Uint8Array, labels: ArrayLike<number>, count: number): Promise<Evaluation> {
     return runEvaluation(this.plan, images, labels, count);
   }
 
@@ -258,17 +267,18 @@ export class EvaluationSession {
   }
 }
 
-function runEvaluation(
+async function runEvaluation(
   plan: Plan,
   images: Uint8Array,
   labels: ArrayLike<number>,
   count: number,
-): { losses: Float32Array; predictions: Int32Array } {
+): Promise<Evaluation> {
   plan.tensor('images').set(images);
   const target = plan.tensor('labels');
   target.set(labels);
   target.fill(-1, count);
   plan.run();
+  await plan.read();
   return {
     losses: (plan.tensor('losses') as Float32Array).subarray(0, count),
     predictions: (plan.tensor('predictions') as Int32Array).subarray(0, count),

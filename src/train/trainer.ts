@@ -184,8 +184,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     let history = (checkpoint?.history as unknown as History | undefined) ?? freshHistory;
     // A quantizer turns a number that is not finite into a level, so the loss alone does not show one: parameters are looked
     // at as well, and a checkpoint never holds one.
-    const snapshot = (): Checkpoint => {
-      const tensor = session.findNonFiniteVariable();
+    const snapshot = async (): Promise<Checkpoint> => {
+      const tensor = await session.findNonFiniteVariable();
       if (tensor !== undefined)
         throw diverged(tensor, step, learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch }));
       return {
@@ -206,7 +206,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     let savedAt = step;
 
     yield { type: 'start', step, totalSteps, stepsPerEpoch, epochs: training.epochs };
-    if (checkpoint === undefined) yield { type: 'checkpoint', checkpoint: snapshot(), isBest: false };
+    if (checkpoint === undefined) yield { type: 'checkpoint', checkpoint: await snapshot(), isBest: false };
     while (step < totalSteps) {
       const epoch = Math.floor(step / stepsPerEpoch);
       const firstBatch = step % stepsPerEpoch;
@@ -215,20 +215,20 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const waitedBefore = loader.waitedMilliseconds;
       for await (const batch of loader.batches(epoch, firstBatch)) {
         const learningRate = learningRateAt(training.schedule, { step, totalSteps, stepsPerEpoch });
-        const targets = teacher?.targetsOf(batch.images, batch.labels);
+        const targets = await teacher?.targetsOf(batch.images, batch.labels);
         const looked = performance.now();
         const observed = { images: batch.images, labels: batch.labels, step, targets };
         const isDiagnosed = diagnostics !== undefined && (step + 1) % options.diagnosticsEvery! === 0;
-        const diagnosed = isDiagnosed ? diagnostics.measure(observed) : undefined;
+        const diagnosed = isDiagnosed ? await diagnostics.measure(observed) : undefined;
         const isMeasured =
           (step + 1) % stepsPerEpoch === 0 &&
           ((epoch + 1) % (histogramsEvery ?? 1) === 0 || epoch + 1 === training.epochs);
-        const measured = isMeasured ? histograms?.measure(observed) : undefined;
+        const measured = isMeasured ? await histograms?.measure(observed) : undefined;
         stepEnded += performance.now() - looked;
         const renewal = renewalOf(training, step, totalSteps);
-        const before = renewal && session.codewords();
-        const loss = session.step(batch.images, batch.labels, { step, learningRate, renewal, targets });
-        if (!Number.isFinite(loss)) throw diverged(session.findNonFinite() ?? 'the loss', step, learningRate);
+        const before = renewal && (await session.codewords());
+        const loss = await session.step(batch.images, batch.labels, { step, learningRate, renewal, targets });
+        if (!Number.isFinite(loss)) throw diverged((await session.findNonFinite()) ?? 'the loss', step, learningRate);
         step++;
         history = { ...history, lossSum: history.lossSum + loss };
         const now = performance.now();
@@ -238,7 +238,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         if (diagnosed) yield { type: 'diagnostics', step, layers: diagnosed };
         if (measured) yield { type: 'histograms', step, epoch: epoch + 1, layers: measured };
         if (before) {
-          const changes = changesOf(before, session.codewords());
+          const changes = changesOf(before, await session.codewords());
           history = { ...history, changedCodewords: withChanges(history.changedCodewords, changes) };
           yield { type: 'renewal', step, changes };
         }
@@ -247,11 +247,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         if (signal?.aborted && !isEpochEnd) break;
         if (!isEpochEnd && step - savedAt >= checkpointEvery) {
           savedAt = step;
-          yield { type: 'checkpoint', checkpoint: snapshot(), isBest: false };
+          yield { type: 'checkpoint', checkpoint: await snapshot(), isBest: false };
         }
       }
       if (step % stepsPerEpoch !== 0) {
-        yield { type: 'checkpoint', checkpoint: snapshot(), isBest: false };
+        yield { type: 'checkpoint', checkpoint: await snapshot(), isBest: false };
         yield { type: 'stopped', step };
         return;
       }
@@ -274,13 +274,13 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const testResults = { testLoss: test.loss, testAccuracy: test.accuracy };
       yield { type: 'epoch', epoch: epoch + 1, step, trainLoss, ...testResults, seconds, inputWaitSeconds };
       savedAt = step;
-      yield { type: 'checkpoint', checkpoint: snapshot(), isBest };
+      yield { type: 'checkpoint', checkpoint: await snapshot(), isBest };
       if (signal?.aborted && step < totalSteps) {
         yield { type: 'stopped', step };
         return;
       }
     }
-    const selection = selectionSummary(session.codewords(), history.changedCodewords);
+    const selection = selectionSummary(await session.codewords(), history.changedCodewords);
     yield {
       type: 'done',
       summary: {

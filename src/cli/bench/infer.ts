@@ -72,7 +72,7 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
   const model = new DeployedModel(backend, checked(network), { batch, kernelOf });
   const images = randomBytes(batch * imageBytes(network.input));
   const results = new Int32Array(batch * model.classes.length);
-  model.run(images, results);
+  await model.run(images, results);
   const peakMemoryBytes = Math.max(0, process.memoryUsage().rss - residentBefore);
   // The model's own plan, once more, for the times of its layers.
   const graph = toGraph(network, model.batch);

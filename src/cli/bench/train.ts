@@ -156,7 +156,7 @@ function requirePeers(names: string | undefined): boolean {
   return true;
 }
 
-function stepOf(session: TrainingSession): (batch: Batch, renewal?: Renewal) => number {
+function stepOf(session: TrainingSession): (batch: Batch, renewal?: Renewal) => Promise<number> {
   let done = 0;
   return ({ images, labels }, renewal) => session.step(images, labels, { step: done++, learningRate: 1e-3, renewal });
 }

@@ -99,7 +99,7 @@ async function exportSubbit(checkpoint: Checkpoint, options: ExportOptions): Pro
   const count = verificationCount(checked(network).macs);
   const { data } = description.training;
   const named: DeployedNetwork = { ...network, origin: { ...network.origin, data } };
-  const verified = withVerification(named, createReference(), { count });
+  const verified = await withVerification(named, createReference(), { count });
   return {
     bytes: encodeSubbit(verified, filters),
     predictedBytes: predictBytes(verified, filters),

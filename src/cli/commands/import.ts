@@ -50,7 +50,7 @@ function zeroPoints(text: string): readonly number[] {
   return points;
 }
 
-function importModel(file: string, options: ImportOptions): void {
+async function importModel(file: string, options: ImportOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   if (!existsSync(file) || !statSync(file).isFile()) throw new UsageError(`there is no file '${file}'`);
   const model = decodeOnnx(readFileSync(file), { name: file, readExternal: (location) => readBeside(file, location) });
@@ -58,7 +58,9 @@ function importModel(file: string, options: ImportOptions): void {
   const classes = options.classes === undefined ? found : namesIn(options.classes, found.length);
   const { network, roundings } = deployGraph(graph, new Map(), { classes, origin: { model: model.name || file } });
   const [form] = filterForms;
-  const verified = withVerification(network, createReference(), { count: verificationCount(checked(network).macs) });
+  const verified = await withVerification(network, createReference(), {
+    count: verificationCount(checked(network).macs),
+  });
   const bytes = encodeSubbit(verified, form);
   writeFileAtomic(options.out, bytes);
   const result = {

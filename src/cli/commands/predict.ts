@@ -38,7 +38,7 @@ export const predictCommand: CliCommand = {
 interface Classifier {
   readonly prepare: (picture: Picture) => Uint8Array;
   /** Of whole batches: images one after another, as `prepare` gives them. */
-  readonly classify: (images: Uint8Array) => Classification[];
+  readonly classify: (images: Uint8Array) => Promise<Classification[]>;
   dispose(): void;
 }
 
@@ -67,7 +67,7 @@ async function predict(path: string, images: readonly string[], options: Predict
           failed.push({ file, why: error.message });
         }
       }
-      const found = classifier.classify(joined(prepared.map(({ bytes }) => bytes)));
+      const found = await classifier.classify(joined(prepared.map(({ bytes }) => bytes)));
       for (const [i, { file }] of prepared.entries()) predictions.push({ file, ...found[i]! });
       progress.update(Math.min(first + batch, files.length), 'pictures');
     }

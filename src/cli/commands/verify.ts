@@ -56,9 +56,9 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   // The reference is the specification: it must give the file's own integers, and its integers for the data are the expected ones.
   const reference = await runtimeBackends.reference.create();
   output.note('computing on the reference (typescript)');
-  const verdicts = [verdictOf(reference, decoded, stored === undefined ? [] : [stored])];
+  const verdicts = [await verdictOf(reference, decoded, stored === undefined ? [] : [stored])];
   const vectors = stored === undefined ? [] : [stored];
-  if (images !== undefined) vectors.push({ images, expected: integersOf(reference, decoded, images) });
+  if (images !== undefined) vectors.push({ images, expected: await integersOf(reference, decoded, images) });
   reference.dispose();
 
   const skipped: { name: string; why: string }[] = [];
@@ -94,27 +94,27 @@ async function verdictsOf(
   for (const threads of [1, Math.max(2, availableParallelism())]) {
     note(`computing on ${name} (${isa}, ${threads} threads)`);
     const backend = await runtimeBackends[name].create({ isa, threads });
-    verdicts.push(verdictOf(backend, decoded, vectors));
+    verdicts.push(await verdictOf(backend, decoded, vectors));
     backend.dispose();
   }
   return verdicts;
 }
 
-function verdictOf(backend: Backend, decoded: DecodedNetwork, vectors: readonly Vectors[]): Verdict {
+async function verdictOf(backend: Backend, decoded: DecodedNetwork, vectors: readonly Vectors[]): Promise<Verdict> {
   const { name, isa, threads } = backend;
   let firstDifference: Difference | undefined;
   for (const { images, expected } of vectors) {
-    const actual = integersOf(backend, decoded, images);
+    const actual = await integersOf(backend, decoded, images);
     firstDifference ??= firstDifferenceOf(expected, actual, decoded.network.classes.length);
   }
   const identical = firstDifference === undefined;
   return { name, isa, threads, identical, firstDifference: firstDifference ?? null };
 }
 
-function integersOf(backend: Backend, decoded: DecodedNetwork, images: Uint8Array): Int32Array {
+async function integersOf(backend: Backend, decoded: DecodedNetwork, images: Uint8Array): Promise<Int32Array> {
   const model = new DeployedModel(backend, decoded, { batch, kernelOf: tunedChooser(backend) });
   try {
-    return model.run(images);
+    return await model.run(images);
   } finally {
     model.dispose();
   }

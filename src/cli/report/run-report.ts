@@ -86,7 +86,7 @@ async function evaluate(
     const bytes = test.images.length / test.count;
     const predictions: Classification[] = [];
     for (let at = 0; at < test.count; at += chunk) {
-      predictions.push(...model.predict(test.images.subarray(at * bytes, (at + chunk) * bytes)));
+      predictions.push(...(await model.predict(test.images.subarray(at * bytes, (at + chunk) * bytes))));
       progress.update(Math.min(at + chunk, test.count), 'images');
     }
     progress.stop();
