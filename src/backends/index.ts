@@ -7,6 +7,7 @@ export type { BackendEntry, BackendName, BackendOptions, OpenBackendOptions } fr
 // Loaded when asked for: two of them need Node, and none needs the others' files.
 const native = () => import('./native.js');
 const wasm = () => import('./wasm-node.js');
+const webGpu = () => import('./webgpu/webgpu-node.js');
 const allOps = async () => (await import('../ops/index.js')).ops;
 
 export const backends = {
@@ -19,6 +20,11 @@ export const backends = {
     description: 'the same C++ kernels in WebAssembly (SIMD, threads)',
     isas: async () => (await wasm()).wasmIsas(await allOps()),
     create: async (options) => (await wasm()).createWasm(await allOps(), options),
+  },
+  webgpu: {
+    description: 'kernels in WGSL on a GPU (needs the package webgpu)',
+    isas: async () => (await webGpu()).webGpuIsas(),
+    create: async () => (await webGpu()).createNodeWebGpu((await import('../ops/wgsl.js')).allWgsl),
   },
   reference: referenceEntry,
 } as const satisfies BackendList;

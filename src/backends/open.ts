@@ -17,8 +17,8 @@ export interface BackendEntry {
   create(options?: BackendOptions): Promise<Backend>;
 }
 
-/** What native and WebAssembly kernels there are, and the reference. */
-export type BackendList = Readonly<Record<'native' | 'wasm' | 'reference', BackendEntry>>;
+/** What native, WebAssembly and WebGPU kernels there are, and the reference. */
+export type BackendList = Readonly<Record<'native' | 'wasm' | 'webgpu' | 'reference', BackendEntry>>;
 
 export type BackendName = keyof BackendList;
 

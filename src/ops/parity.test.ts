@@ -1,6 +1,7 @@
 /**
  * Every case on every backend and instruction set that is here, with one thread and with two: the reference's results within
- * the case's bounds, the same bits with both numbers of threads, and no byte written beside the buffers.
+ * the case's bounds (a GPU's are wider: device-parity.ts), the same bits with both numbers of threads, and no byte written beside
+ * the buffers.
  *
  * REQUIRE_BACKENDS=native,wasm makes a backend that is not built a failure. COVERAGE=1 prints ops x backends.
  */
@@ -12,6 +13,7 @@ import { type OpCase, resultSlots, runReference } from '../core/op-case.js';
 import { arrayOf, bytesOf, type TensorType, type TypedArray } from '../core/tensor.js';
 import { memoized } from '../util/memoized.js';
 import { cases } from './cases.js';
+import { deviceRangesOf } from './device-parity.js';
 import { ops } from './index.js';
 
 /** Of the bytes around every buffer, and of outputs and scratch before a run: as floats they are NaN, so reading them shows. */
@@ -37,6 +39,13 @@ class GuardedBuffer {
     this.place = { memory, byteOffset: guardBytes, type };
     this.#whole = new Uint8Array(memory.buffer, memory.byteOffset, memory.bytes).fill(guard);
     if (contents) this.view.set(contents);
+    backend.write?.([this.whole]);
+  }
+
+  /** With its guards. */
+  get whole(): TensorPlace {
+    const { memory } = this.place;
+    return { memory, byteOffset: 0, type: { dtype: 'u8', shape: [memory.bytes] } };
   }
 
   get view(): TypedArray {
@@ -44,9 +53,9 @@ class GuardedBuffer {
     return arrayOf(type, memory.buffer, memory.byteOffset + byteOffset);
   }
 
-  /** Where a byte beside the buffer was written, counted from the buffer's start. */
-  get strayWrite(): number | undefined {
-    const end = guardBytes + bytesOf(this.place.type);
+  /** Where a byte beside the buffer was written, counted from the buffer's start. A GPU writes whole words. */
+  strayWrite(wordBytes: number): number | undefined {
+    const end = guardBytes + Math.ceil(bytesOf(this.place.type) / wordBytes) * wordBytes;
     const isStray = (byte: number, i: number): boolean => (i < guardBytes || i >= end) && byte !== guard;
     const at = this.#whole.findIndex(isStray);
     return at < 0 ? undefined : at - guardBytes;
@@ -54,25 +63,27 @@ class GuardedBuffer {
 }
 
 /** Runs a case on a backend and returns the results by slot. Fails when anything but results was written. */
-function runOn(backend: Backend, testCase: OpCase): Record<string, TypedArray> {
+async function runOn(backend: Backend, testCase: OpCase): Promise<Record<string, TypedArray>> {
   const { op, attributes } = testCase;
   const { types, inputs } = expectedOf(testCase);
   const params = op.pack(types, attributes);
   const inputBuffers = types.map((type, slot) => type && new GuardedBuffer(backend, type, inputs[slot]));
-  const outputBuffers = op.infer(types, attributes).map((type) => new GuardedBuffer(backend, type, undefined));
-  const scratchBytes = op.scratchBytes?.(params) ?? 0;
+  const outputTypes = op.infer(types, attributes);
+  const outputBuffers = outputTypes.map((type) => new GuardedBuffer(backend, type, undefined));
+  const scratchBytes = backend.scratchBytes({ op, params, types: [...types, ...outputTypes] });
   const scratch =
     scratchBytes > 0 ? [new GuardedBuffer(backend, { dtype: 'u8', shape: [scratchBytes] }, undefined)] : [];
   const buffers = [...inputBuffers, ...outputBuffers, ...scratch];
 
   const program = backend.prepare([{ op, params, buffers: buffers.map((buffer) => buffer?.place) }]);
   program.run();
+  await backend.read?.(buffers.flatMap((buffer) => buffer?.whole ?? []));
   program.dispose();
 
   const slots = [...op.inputs.map(slotName), ...op.outputs, 'scratch'];
   const contents = Object.fromEntries(buffers.map((buffer, i) => [slots[i]!, buffer?.view.slice()]));
   for (const [i, buffer] of buffers.entries()) {
-    expect(buffer?.strayWrite, `byte of the first write outside of ${slots[i]}`).toBeUndefined();
+    expect(buffer?.strayWrite(backend.read ? 4 : 1), `byte of the first write outside of ${slots[i]}`).toBeUndefined();
     if (buffer) backend.free(buffer.place.memory);
   }
   const results = resultSlots(op);
@@ -116,6 +127,21 @@ function expectWithin(actual: TypedArray, expected: TypedArray, bounds: ArrayLik
   }
   if (worst < 0) return;
   expect.fail(`${what}[${worst}] is ${actual[worst]}, expected ${expected[worst]} within ${bounds[worst]}`);
+}
+
+/** Compares a GPU's results with the ranges that they may be in. */
+function expectDeviceParity(testCase: OpCase, results: Record<string, TypedArray>): void {
+  const ranges = deviceRangesOf(expectedOf(testCase), boundsOf(testCase));
+  for (const [slot, { low, high }] of Object.entries(ranges)) {
+    const actual = results[slot]!;
+    // What is not a number has no range.
+    const at = actual.findIndex(
+      (value, i) => !(value >= low[i]! && value <= high[i]!) && !Number.isNaN(low[i]! + high[i]!),
+    );
+    if (at < 0) continue;
+    const expected = expectedOf(testCase).results[slot]![at];
+    expect.fail(`${slot}[${at}] is ${actual[at]}, expected ${expected} within ${low[at]} .. ${high[at]}`);
+  }
 }
 
 /** Compares with the reference by the case's rule. */
@@ -172,11 +198,12 @@ function compareAll(name: BackendName, isa: string): void {
     if (op.isAlias && name !== 'reference') continue;
     describe(op.name, () => {
       for (const testCase of its) {
-        test(testCase.name, () => {
-          const results = runOn(single!, testCase);
-          expectParity(testCase, results);
+        test(testCase.name, async () => {
+          const results = await runOn(single!, testCase);
+          if (single!.read) expectDeviceParity(testCase, results);
+          else expectParity(testCase, results);
           if (double!.threads === 2) {
-            const again = runOn(double!, testCase);
+            const again = await runOn(double!, testCase);
             for (const slot of resultSlots(op))
               expectSameBits(again[slot]!, results[slot]!, `with two threads ${slot}`);
           }

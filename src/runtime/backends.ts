@@ -5,6 +5,7 @@ import { runtimeOps } from '../ops/runtime.js';
 
 const native = () => import('../backends/native.js');
 const wasm = () => import('../backends/wasm-node.js');
+const webGpu = () => import('../backends/webgpu/webgpu-node.js');
 
 export const runtimeBackends: BackendList = {
   native: {
@@ -16,6 +17,11 @@ export const runtimeBackends: BackendList = {
     description: 'the same C++ kernels in WebAssembly (SIMD, threads)',
     isas: async () => (await wasm()).wasmIsas(runtimeOps),
     create: async (options) => (await wasm()).createWasm(runtimeOps, options),
+  },
+  webgpu: {
+    description: 'kernels in WGSL on a GPU (needs the package webgpu)',
+    isas: async () => (await webGpu()).webGpuIsas(),
+    create: async () => (await webGpu()).createNodeWebGpu((await import('../ops/wgsl-runtime.js')).runtimeWgsl),
   },
   reference: referenceEntry,
 };

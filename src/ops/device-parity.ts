@@ -1,0 +1,61 @@
+/**
+ * What a GPU's results may differ by from the reference's. Integers of integers not at all. Float arithmetic there is looser (core/wgsl.ts), and
+ * how much of that reaches a result depends on the op and on the numbers, so it is measured: the reference runs again with each float input a
+ * little larger and a little smaller, by a few units in the last place, and what its results move by is what the GPU's may. A quantizer's level may be
+ * another one exactly where such a change of an input makes it another one, next to a boundary.
+ */
+import { type CaseRun, evaluate, ulp } from '../core/op-case.js';
+import type { TypedArray } from '../core/tensor.js';
+
+/** Between which numbers each element must be. */
+export interface Range {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
+/** Relative change of an input. */
+const change = 16 * ulp;
+/** Of what a change moves a float by, so much is allowed. */
+const slack = 2;
+/** Below the smallest normal float a GPU may see 0. */
+const smallestNormal = 2 ** -126;
+
+/** By result slot. `bounds` are the case's own, for sums whose order is free. */
+export function deviceRangesOf(
+  run: CaseRun,
+  bounds: Readonly<Record<string, ArrayLike<number>>>,
+): Record<string, Range> {
+  const changed = run.inputs.flatMap((data, slot) =>
+    data instanceof Float32Array ? changedRuns(run, slot, data) : [],
+  );
+  return Object.fromEntries(
+    Object.entries(run.results).map(([slot, expected]) => {
+      const bound = bounds[slot];
+      const isFloat = expected instanceof Float32Array;
+      const low = new Float64Array(expected.length);
+      const high = new Float64Array(expected.length);
+      for (const [i, value] of expected.entries()) {
+        const own = isFloat ? 8 * ulp * Math.abs(value) + smallestNormal + 2 * (bound?.[i] ?? 0) : 0;
+        let [down, up] = [0, 0];
+        for (const results of changed) {
+          const moved = results[slot]![i]! - value;
+          down = Math.min(down, moved);
+          up = Math.max(up, moved);
+        }
+        const factor = isFloat ? slack : 1;
+        low[i] = value + factor * down - own;
+        high[i] = value + factor * up + own;
+      }
+      return [slot, { low, high }];
+    }),
+  );
+}
+
+/** The results with one input larger, smaller, and larger and smaller by turns (what a sum of many does not average out). */
+function changedRuns(run: CaseRun, slot: number, data: Float32Array): Record<string, TypedArray>[] {
+  const patterns = [() => 1, () => -1, (i: number) => (i % 2 === 0 ? 1 : -1), (i: number) => (i % 2 === 0 ? -1 : 1)];
+  return patterns.map((sign) => {
+    const inputs = run.inputs.map((each, i) => (i === slot ? data.map((x, at) => x * (1 + sign(at) * change)) : each));
+    return evaluate(run.op, run.types, run.attributes, inputs);
+  });
+}

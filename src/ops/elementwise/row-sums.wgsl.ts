@@ -1,0 +1,78 @@
+/**
+ * Sums over rows per channel, the GPU's way: groups of invocations sum a chunk of rows each, a second pass sums the chunks. Both go in a
+ * fixed order, as a tree, so that a float's error grows with the logarithm of the number of rows.
+ */
+import type { ParamSpec } from '../../core/op.js';
+import type { WgslKernel } from '../../core/wgsl.js';
+
+/** Rows that one group sums. */
+const chunkRows = 1024;
+/** Channels side by side in a group, so that neighbours read neighbours; the other invocations take other rows. */
+const columns = 16;
+const lanes = 128;
+
+export interface ColumnSums {
+  /** WGSL: `fn value(i: u32, c: u32) -> vec2f`, the two numbers that element i of channel c adds. */
+  readonly values: string;
+  /** WGSL: `fn finish(c: u32, sums: vec2f)`, which writes what the sums of channel c give. */
+  readonly finish: string;
+}
+
+type Rows = { readonly rows: 'i32'; readonly channels: 'i32' };
+
+const chunksOf = (rows: number): number => Math.max(1, Math.ceil(rows / chunkRows));
+
+/** A kernel for an op with params `rows` and `channels`. */
+export function columnSums<S extends Rows & ParamSpec>({ values, finish }: ColumnSums): WgslKernel<S> {
+  return {
+    scratchBytes: ({ params }) => 8 * chunksOf(params.rows as number) * (params.channels as number),
+    passes({ params }) {
+      const [rows, channels] = [params.rows as number, params.channels as number];
+      return [
+        {
+          lanes,
+          count: chunksOf(rows) * Math.ceil(channels / columns),
+          code: `
+${values}
+var<workgroup> partial: array<vec2f, ${lanes}>;
+fn run(group: u32, lane: u32) {
+  let channels = u32(p.channels);
+  let blocks = (channels + ${columns - 1}u) / ${columns}u;
+  let chunk = group / blocks;
+  let c = (group % blocks) * ${columns}u + lane % ${columns}u;
+  let end = min(u32(p.rows), (chunk + 1u) * ${chunkRows}u);
+  var sums = vec2f();
+  if (c < channels) {
+    for (var row = chunk * ${chunkRows}u + lane / ${columns}u; row < end; row += ${lanes / columns}u) {
+      sums += value(row * channels + c, c);
+    }
+  }
+  partial[lane] = sums;
+  for (var half = ${lanes / 2}u; half >= ${columns}u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { partial[lane] += partial[lane + half]; }
+  }
+  if (lane < ${columns}u && c < channels) {
+    let at = 2u * (chunk * channels + c);
+    set_scratch(at, partial[lane].x);
+    set_scratch(at + 1u, partial[lane].y);
+  }
+}`,
+        },
+        {
+          count: channels,
+          code: `
+${finish}
+fn run(c: u32) {
+  var sums = vec2f();
+  for (var chunk = 0u; chunk < ${chunksOf(rows)}u; chunk++) {
+    let at = 2u * (chunk * u32(p.channels) + c);
+    sums += vec2f(get_scratch(at), get_scratch(at + 1u));
+  }
+  finish(c, sums);
+}`,
+        },
+      ];
+    },
+  };
+}
