@@ -28,6 +28,8 @@ export interface WgslPass {
   readonly count: number;
   /** Invocations of a group, at most `limits.lanes`. */
   readonly lanes?: number;
+  /** What the code reads as `p.NAME`, u32, beside the op's params: numbers that would make another text of it if they stood in it. */
+  readonly values?: Readonly<Record<string, number>>;
 }
 
 export interface WgslLimits {

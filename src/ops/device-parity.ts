@@ -25,7 +25,10 @@ export function deviceRangesOf(
   run: CaseRun,
   bounds: Readonly<Record<string, ArrayLike<number>>>,
 ): Record<string, Range> {
-  const changed = run.inputs.flatMap((data, slot) =>
+  // A sum in any order of floats has a bound of its own; the rest is measured.
+  const isBounded = Object.keys(run.results).every((slot) => bounds[slot] !== undefined);
+  const measured = isBounded ? [] : [...run.inputs.entries()];
+  const changed = measured.flatMap(([slot, data]) =>
     data instanceof Float32Array ? changedRuns(run, slot, data) : [],
   );
   return Object.fromEntries(

@@ -1,6 +1,7 @@
 /** The list of WGSL kernels of all ops: those of the runtime (wgsl-runtime.ts), then those of training. A new one is a line below. */
 import type { WgslKernels } from '../core/wgsl.js';
+import { conv2dWgsl } from './conv2d/conv2d.wgsl.js';
 import { elementwiseWgsl } from './elementwise/elementwise.wgsl.js';
 import { runtimeWgsl } from './wgsl-runtime.js';
 
-export const allWgsl: WgslKernels = new Map([...runtimeWgsl, ...elementwiseWgsl]);
+export const allWgsl: WgslKernels = new Map([...runtimeWgsl, ...conv2dWgsl, ...elementwiseWgsl]);

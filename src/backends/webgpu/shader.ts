@@ -50,6 +50,7 @@ export function shaderOf(
   const columns = Math.min(numGroups, mostGroups);
   const words: Word[] = [
     { name: 'pass_count', kind: 'u32', value: pass.count },
+    ...Object.entries(pass.values ?? {}).map(([name, value]): Word => ({ name, kind: 'u32', value })),
     ...Object.entries(places).map(
       ([slot, { byteOffset }]): Word => ({ name: `${slot}_at`, kind: 'u32', value: byteOffset / 4 }),
     ),

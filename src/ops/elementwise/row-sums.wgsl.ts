@@ -61,11 +61,12 @@ fn run(group: u32, lane: u32) {
         },
         {
           count: channels,
+          values: { chunks: chunksOf(rows) },
           code: `
 ${finish}
 fn run(c: u32) {
   var sums = vec2f();
-  for (var chunk = 0u; chunk < ${chunksOf(rows)}u; chunk++) {
+  for (var chunk = 0u; chunk < p.chunks; chunk++) {
     let at = 2u * (chunk * u32(p.channels) + c);
     sums += vec2f(get_scratch(at), get_scratch(at + 1u));
   }
