@@ -54,11 +54,24 @@ export function deviceRangesOf(
   );
 }
 
-/** The results with one input larger, smaller, and larger and smaller by turns (what a sum of many does not average out). */
+/**
+ * The results with one input larger, smaller, and larger and smaller from one element to another (what a sum of many does not average out,
+ * whatever the distance of its terms), and with its denormal numbers as zeros.
+ */
 function changedRuns(run: CaseRun, slot: number, data: Float32Array): Record<string, TypedArray>[] {
-  const patterns = [() => 1, () => -1, (i: number) => (i % 2 === 0 ? 1 : -1), (i: number) => (i % 2 === 0 ? -1 : 1)];
-  return patterns.map((sign) => {
-    const inputs = run.inputs.map((each, i) => (i === slot ? data.map((x, at) => x * (1 + sign(at) * change)) : each));
+  /** 1 or -1, without a pattern. */
+  const signOf = (i: number, bit: number): number => 1 - 2 * ((Math.imul(i + 1, 0x9e3779b1) >>> bit) & 1);
+  const isDenormal = (x: number): boolean => x !== 0 && Math.abs(x) < smallestNormal;
+  const changes: ((x: number, i: number) => number)[] = [
+    (x) => x * (1 + change),
+    (x) => x * (1 - change),
+    ...[29, 30].flatMap((bit) =>
+      [1, -1].map((sign) => (x: number, i: number) => x * (1 + sign * signOf(i, bit) * change)),
+    ),
+    ...(data.some(isDenormal) ? [(x: number) => (isDenormal(x) ? 0 : x)] : []),
+  ];
+  return changes.map((changed) => {
+    const inputs = run.inputs.map((each, i) => (i === slot ? data.map(changed) : each));
     return evaluate(run.op, run.types, run.attributes, inputs);
   });
 }

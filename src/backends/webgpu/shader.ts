@@ -1,9 +1,9 @@
 /**
  * The WGSL around a kernel's pass: bindings, params and the functions of its slots (core/wgsl.ts).
  *
- * Every memory that a call touches is one binding, an array of words; a slot is an offset into one, which stands beside the params in a
- * uniform. So two slots may lie in the same memory, which bindings of their own may not, and there are never more
- * of them than memories.
+ * Every buffer that a call touches is one binding, an array of words; a slot is an offset into one, which stands beside the params in a
+ * uniform. So two slots may lie in the same buffer, which bindings of their own may not, and there are never more
+ * of them than buffers.
  */
 import { type AnyOp, isOptional, type ParamKind, slotName } from '../../core/op.js';
 import type { Operand, TensorType } from '../../core/tensor.js';
@@ -37,7 +37,7 @@ export interface Shader {
   readonly groups: readonly [number, number];
 }
 
-/** `places` are those of the slots that are there; `numBindings` counts the memories behind them, which the uniform follows. */
+/** `places` are those of the slots that are there; `numBindings` counts the buffers behind them, which the uniform follows. */
 export function shaderOf(
   op: AnyOp,
   call: WgslCall,

@@ -16,11 +16,29 @@ import { type SlotPlace, shaderOf, slotsOf } from './shader.js';
 const usage = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
 const mapRead = 1;
 
+/**
+ * Small memories lie in buffers of this size, side by side: a kernel may bind few buffers (8 everywhere), and every parameter of a
+ * network is a memory. Nothing is given out twice before a buffer is made anew, so all memory begins as zeros.
+ */
+const sharedBytes = 2 ** 22;
+const largestShared = sharedBytes / 8;
+
+/** Offsets that copies and every kernel's words can have. */
+const alignment = 64;
+
 /** Dispatches that are recorded at most before they are submitted: nobody may read for long. */
 const mostRecorded = 2048;
 
-interface DeviceMemory extends Memory {
+interface DeviceBuffer {
   readonly gpu: GPUBuffer;
+  /** Bytes that were given out, and memories that live in them. */
+  used: number;
+  live: number;
+}
+
+interface DeviceMemory extends Memory {
+  readonly from: DeviceBuffer;
+  readonly offset: number;
 }
 
 interface Dispatch {
@@ -43,6 +61,8 @@ class WebGpuBackend implements Backend {
   readonly #limits: WgslLimits;
   readonly #hasPackedDot: boolean;
   readonly #memories = new Map<Memory, DeviceMemory>();
+  /** Where the next small memory goes. */
+  #shared: DeviceBuffer | undefined;
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   #recording: { readonly encoder: GPUCommandEncoder; readonly pass: GPUComputePassEncoder; count: number } | undefined;
   /** Where results lie on their way to the host, when no read is using it. */
@@ -71,21 +91,39 @@ class WebGpuBackend implements Backend {
   allocate(bytes: number): Memory {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
     const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    const size = Math.max(64, Math.ceil(bytes / 64) * 64);
+    const size = Math.max(alignment, Math.ceil(bytes / alignment) * alignment);
     if (size > most)
       throw new SubbitError(
         `out of memory: ${bytes} bytes wanted at once, and this GPU gives ${most}; use a smaller batch`,
       );
-    const gpu = this.#device.createBuffer({ size, usage: usage.storage | usage.copySource | usage.copyTarget });
-    const memory: DeviceMemory = { buffer: new ArrayBuffer(size), byteOffset: 0, bytes, gpu };
+    const from = this.#bufferFor(size);
+    const memory: DeviceMemory = { buffer: new ArrayBuffer(size), byteOffset: 0, bytes, from, offset: from.used };
+    from.used += size;
+    from.live++;
     this.#memories.set(memory, memory);
     return memory;
   }
 
+  /** One with room for `size` bytes. */
+  #bufferFor(size: number): DeviceBuffer {
+    const isShared = size <= largestShared;
+    if (isShared && this.#shared !== undefined && this.#shared.used + size <= sharedBytes) return this.#shared;
+    const options = {
+      size: isShared ? sharedBytes : size,
+      usage: usage.storage | usage.copySource | usage.copyTarget,
+    };
+    const made = { gpu: this.#device.createBuffer(options), used: 0, live: 0 };
+    if (isShared) this.#shared = made;
+    return made;
+  }
+
   free(memory: Memory): void {
     this.#submit();
-    this.#own(memory).gpu.destroy();
+    const { from } = this.#own(memory);
     this.#memories.delete(memory);
+    if (--from.live > 0) return;
+    from.gpu.destroy();
+    if (this.#shared === from) this.#shared = undefined;
   }
 
   scratchBytes({ op, params, types }: Parameters<Backend['scratchBytes']>[0]): number {
@@ -96,9 +134,9 @@ class WebGpuBackend implements Backend {
     // A write takes place before whatever is submitted after it.
     this.#submit();
     for (const place of places) {
-      const { gpu, buffer } = this.#own(place.memory);
+      const { from, buffer, offset: start } = this.#own(place.memory);
       const [offset, size] = spanOf(place);
-      this.#device.queue.writeBuffer(gpu, offset, buffer as ArrayBuffer, offset, size);
+      this.#device.queue.writeBuffer(from.gpu, start + offset, buffer as ArrayBuffer, offset, size);
     }
   }
 
@@ -118,7 +156,7 @@ class WebGpuBackend implements Backend {
       memory,
       span: [offset, size],
     } of spans) {
-      encoder.copyBufferToBuffer(memory.gpu, offset, staging, at, size);
+      encoder.copyBufferToBuffer(memory.from.gpu, memory.offset + offset, staging, at, size);
       at += size;
     }
     this.#device.queue.submit([encoder.finish()]);
@@ -169,20 +207,20 @@ class WebGpuBackend implements Backend {
       buffers.map((place) => place?.type),
     );
     const slots = slotsOf(op);
-    const memories: DeviceMemory[] = [];
+    const gpus: GPUBuffer[] = [];
     const places: Record<string, SlotPlace> = {};
     for (const [i, place] of buffers.entries()) {
       if (place === undefined) continue;
-      const memory = this.#own(place.memory);
-      if (!memories.includes(memory)) memories.push(memory);
-      places[slots[i]!] = { binding: memories.indexOf(memory), byteOffset: place.byteOffset };
+      const { from, offset } = this.#own(place.memory);
+      if (!gpus.includes(from.gpu)) gpus.push(from.gpu);
+      places[slots[i]!] = { binding: gpus.indexOf(from.gpu), byteOffset: offset + place.byteOffset };
     }
     return this.#kernelOf(op)
       .passes(call)
       .map((pass): Dispatch => {
         const mostGroups = this.#device.limits.maxComputeWorkgroupsPerDimension;
         const { source, uniform, groups } = shaderOf(op, call, pass, places, {
-          numBindings: memories.length,
+          numBindings: gpus.length,
           mostGroups,
         });
         const pipeline = this.#pipelineOf(source, op.name);
@@ -191,7 +229,7 @@ class WebGpuBackend implements Backend {
         uniforms.push(params);
         const bindGroup = this.#device.createBindGroup({
           layout: pipeline.getBindGroupLayout(0),
-          entries: [...memories.map(({ gpu }) => gpu), params].map((buffer, binding) => ({
+          entries: [...gpus, params].map((buffer, binding) => ({
             binding,
             resource: { buffer },
           })),

@@ -11,27 +11,43 @@ const chunkRows = 1024;
 const columns = 16;
 const lanes = 128;
 
+/** Numbers by the names of an op's params. */
+type Numbers = Readonly<Record<string, unknown>>;
+
+/** What is summed over. */
+export interface Rows {
+  count(params: Numbers): number;
+  /** WGSL: the same number, a u32. */
+  readonly text: string;
+}
+
+const paramRows: Rows = { count: ({ rows }) => rows as number, text: 'u32(p.rows)' };
+
 export interface ColumnSums {
   /** WGSL: `fn value(i: u32, c: u32) -> vec2f`, the two numbers that element i of channel c adds. */
   readonly values: string;
   /** WGSL: `fn finish(c: u32, sums: vec2f)`, which writes what the sums of channel c give. */
   readonly finish: string;
+  /** @default the param `rows` */
+  readonly rows?: Rows;
 }
-
-type Rows = { readonly rows: 'i32'; readonly channels: 'i32' };
 
 const chunksOf = (rows: number): number => Math.max(1, Math.ceil(rows / chunkRows));
 
-/** A kernel for an op with params `rows` and `channels`. */
-export function columnSums<S extends Rows & ParamSpec>({ values, finish }: ColumnSums): WgslKernel<S> {
+/** A kernel for an op with the param `channels`. */
+export function columnSums<S extends ParamSpec & { readonly channels: 'i32' }>({
+  values,
+  finish,
+  rows = paramRows,
+}: ColumnSums): WgslKernel<S> {
   return {
-    scratchBytes: ({ params }) => 8 * chunksOf(params.rows as number) * (params.channels as number),
+    scratchBytes: ({ params }) => 8 * chunksOf(rows.count(params)) * (params.channels as number),
     passes({ params }) {
-      const [rows, channels] = [params.rows as number, params.channels as number];
+      const [chunks, channels] = [chunksOf(rows.count(params)), params.channels as number];
       return [
         {
           lanes,
-          count: chunksOf(rows) * Math.ceil(channels / columns),
+          count: chunks * Math.ceil(channels / columns),
           code: `
 ${values}
 var<workgroup> partial: array<vec2f, ${lanes}>;
@@ -40,7 +56,7 @@ fn run(group: u32, lane: u32) {
   let blocks = (channels + ${columns - 1}u) / ${columns}u;
   let chunk = group / blocks;
   let c = (group % blocks) * ${columns}u + lane % ${columns}u;
-  let end = min(u32(p.rows), (chunk + 1u) * ${chunkRows}u);
+  let end = min(${rows.text}, (chunk + 1u) * ${chunkRows}u);
   var sums = vec2f();
   if (c < channels) {
     for (var row = chunk * ${chunkRows}u + lane / ${columns}u; row < end; row += ${lanes / columns}u) {
@@ -66,7 +82,8 @@ fn run(group: u32, lane: u32) {
 ${finish}
 fn run(c: u32) {
   var sums = vec2f();
-  for (var chunk = 0u; chunk < p.chunks; chunk++) {
+  let chunks = max(1u, (${rows.text} + ${chunkRows - 1}u) / ${chunkRows}u);
+  for (var chunk = 0u; chunk < chunks; chunk++) {
     let at = 2u * (chunk * u32(p.channels) + c);
     sums += vec2f(get_scratch(at), get_scratch(at + 1u));
   }

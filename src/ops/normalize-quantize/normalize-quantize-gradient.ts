@@ -38,7 +38,7 @@ const inputs = ['x', 'xScale?', 'dy', 'dyScale?', 'mean?', 'variance?', 'gamma?'
 
 const params = { ...normalizeParams, dyKind: 'i32', dyStep: 'f32', dyScaleCount: 'i32' } as const;
 
-type GradientParams = NormalizeParams & {
+export type GradientParams = NormalizeParams & {
   readonly dyKind: number;
   readonly dyStep: number;
   readonly dyScaleCount: number;

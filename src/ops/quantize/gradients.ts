@@ -24,7 +24,7 @@ export interface QuantizeGradientAttributes {
 }
 
 /** Below this a sample counts as all zero: n / 2 / m would overflow. */
-const smallestMax = 2 ** -100;
+export const smallestMax = 2 ** -100;
 
 export const quantizeBackward = defineOp({
   name: 'quantize-backward',

@@ -13,7 +13,7 @@ import { SubbitError } from '../../util/errors.js';
 import { requireReal } from '../elementwise/elementwise.js';
 
 /** kThresholdShare in ternary.cc */
-const thresholdShare = 0.7;
+export const thresholdShare = 0.7;
 
 function requireMean(mean: TensorType): void {
   if (sizeOf(mean.shape) !== 1) throw new SubbitError(`needs the mean of |x|, not ${describe(mean)}`);

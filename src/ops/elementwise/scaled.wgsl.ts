@@ -1,0 +1,12 @@
+/** Real numbers of scaled operands (scaled.ts) in WGSL. */
+import { elementKinds } from './scaled.js';
+
+/**
+ * WGSL with `fn scaled_x(i: u32, sample: u32) -> f32`, the real number of element i, for the slot x with the optional slot xScale and the
+ * params xStep and xScaleCount.
+ */
+export function scaledElements(slot: string, kind: number): string {
+  const scale = `select(p.${slot}Step, get_${slot}Scale(select(sample, 0u, p.${slot}ScaleCount == 1)) * p.${slot}Step, p.${slot}ScaleCount > 0)`;
+  const real = kind === elementKinds.f32 ? `get_${slot}(i)` : `f32(get_${slot}(i)) * ${scale}`;
+  return `fn scaled_${slot}(i: u32, sample: u32) -> f32 { return ${real}; }`;
+}
