@@ -6,6 +6,8 @@ import { conv2dWgsl } from './conv2d/conv2d.wgsl.js';
 import { dropoutWgsl } from './dropout/dropout.wgsl.js';
 import { elementwiseWgsl } from './elementwise/elementwise.wgsl.js';
 import { filterWgsl } from './filter/filter.wgsl.js';
+import { filterGradientWgsl } from './filter-gradient/filter-gradient.wgsl.js';
+import { measureCeilingWgsl } from './measure-ceiling/measure-ceiling.wgsl.js';
 import { normalizeQuantizeWgsl } from './normalize-quantize/normalize-quantize.wgsl.js';
 import { normalizeQuantizeGradientWgsl } from './normalize-quantize/normalize-quantize-gradient.wgsl.js';
 import { optimizerWgsl } from './optimizer/optimizer.wgsl.js';
@@ -13,12 +15,15 @@ import { poolWgsl } from './pool/pool.wgsl.js';
 import { activationQuantizerWgsl } from './quantize/activations.wgsl.js';
 import { gradientQuantizerWgsl } from './quantize/gradients.wgsl.js';
 import { weightQuantizerWgsl } from './quantize/weights.wgsl.js';
+import { routedConv2dWgsl } from './routed-conv2d/routed-conv2d.wgsl.js';
 import { softmaxWgsl } from './softmax/softmax.wgsl.js';
 import { runtimeWgsl } from './wgsl-runtime.js';
 
 export const allWgsl: WgslKernels = new Map([
   ...runtimeWgsl,
   ...conv2dWgsl,
+  ...filterGradientWgsl,
+  ...routedConv2dWgsl,
   ...elementwiseWgsl,
   ...activationWgsl,
   ...batchNormWgsl,
@@ -32,4 +37,5 @@ export const allWgsl: WgslKernels = new Map([
   ...optimizerWgsl,
   ...normalizeQuantizeWgsl,
   ...normalizeQuantizeGradientWgsl,
+  ...measureCeilingWgsl,
 ]);

@@ -40,7 +40,11 @@ fn pixel_of(m: u32) -> vec4i {
 
 const groupChannels = 'let groupChannels = p.inChannels / p.groups; let groupOutputs = p.outChannels / p.groups;';
 
-function forward({ params: p, types }: WgslCall<(typeof conv2d)['params']>) {
+/**
+ * The forward product of ops with the params of a geometry and the slots x and filter. WGSL gives `finish(product, m, n, sum)` where channelOf(product, n) is
+ * the output channel.
+ */
+export function forwardProduct(p: Geometry, types: WgslCall['types'], finish: (element: 'f32' | 'i32') => string) {
   const depth = (p.kernelHeight * p.kernelWidth * p.inChannels) / p.groups;
   const T = elementFor(types.x!, types.filter!, depth);
   return tiledProduct({
@@ -51,11 +55,10 @@ function forward({ params: p, types }: WgslCall<(typeof conv2d)['params']>) {
     depth,
     code: `
 ${outputPixels}
-${scaleAt('xScale')}
-${scaleAt('filterScale')}
+fn channelOf(product: u32, n: u32) -> u32 { return product * u32(p.outChannels / p.groups) + n; }
 fn row_of(product: u32, m: u32) -> vec4i { return pixel_of(m); }
 fn step_of(product: u32, k: u32) -> vec4i {
-  ${groupChannels}
+  let groupChannels = p.inChannels / p.groups;
   let tap = i32(k) / groupChannels;
   return vec4i(tap / p.kernelWidth * p.dilation, tap % p.kernelWidth * p.dilation, i32(k) % groupChannels + i32(product) * groupChannels, i32(k));
 }
@@ -66,17 +69,26 @@ fn left(row: vec4i, step: vec4i) -> ${T} {
   return ${elementOf('x', T)}(u32(((row.x * p.height + h) * p.width + w) * p.inChannels + step.z), u32(step.z));
 }
 fn right(step: vec4i, product: u32, n: u32) -> ${T} {
-  ${groupChannels}
-  let k = product * u32(groupOutputs) + n;
+  let k = channelOf(product, n);
   return ${elementOf('filter', T)}(u32(step.w * p.outChannels) + k, k);
 }
+${finish(T)}`,
+  });
+}
+
+function forward({ params, types }: WgslCall<(typeof conv2d)['params']>) {
+  return forwardProduct(
+    params,
+    types,
+    (T) => `
+${scaleAt('xScale')}
+${scaleAt('filterScale')}
 fn finish(product: u32, m: u32, n: u32, sum: ${T}) {
-  ${groupChannels}
-  let k = product * u32(groupOutputs) + n;
+  let k = channelOf(product, n);
   let sample = m / u32(p.outHeight * p.outWidth);
   set_y(m * u32(p.outChannels) + k, f32(sum) * (scale_xScale(sample, p.factor) * scale_filterScale(k, 1.0)));
 }`,
-  });
+  );
 }
 
 function inputGradient({ params: p, types }: WgslCall<(typeof conv2dInputGradient)['params']>) {

@@ -77,7 +77,6 @@ fn run(group: u32, lane: u32) {
         },
         {
           count: channels,
-          values: { chunks: chunksOf(rows) },
           code: `
 ${finish}
 fn run(c: u32) {
