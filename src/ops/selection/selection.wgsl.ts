@@ -1,0 +1,7 @@
+/** The list of selection's kernels. */
+import { codewordGradientWgsl } from './codeword-gradient.wgsl.js';
+import { groupFiltersWgsl } from './group-filters.wgsl.js';
+import { gumbelNoiseWgsl } from './gumbel-noise.wgsl.js';
+import { renewPatternsWgsl } from './renew-patterns.wgsl.js';
+
+export const selectionWgsl = [...groupFiltersWgsl, ...codewordGradientWgsl, ...gumbelNoiseWgsl, ...renewPatternsWgsl];
