@@ -37,6 +37,11 @@ fn exponential(x: f32) -> f32 {
 }
 `;
 
+const exponentialLess1 = `
+/** e^x - 1 for |x| < 0.3 */
+fn exponentialLess1(x: f32) -> f32 { return reduceExponent(x).y; }
+`;
+
 const logarithm = `
 /** ln(1 + f) + k ln 2 in two parts, for 1 + f in sqrt(1/2) .. sqrt(2): the first is k times a few bits, and exact */
 fn logarithmOf(k: f32, f: f32) -> vec2f {
@@ -59,8 +64,8 @@ fn logarithm(x: f32) -> f32 {
   let parts = logarithmParts(x);
   return select(parts.x + parts.y, x, (bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u);
 }
-/** ln(1 + x) for x >= 0 */
-fn logarithmAbove1(x: f32) -> f32 {
+/** ln(1 + x) for x > -0.25 */
+fn logarithmBeside1(x: f32) -> f32 {
   if (x < 0.4) { return logarithmOf(0.0, x).y; }
   return logarithm(1.0 + x);
 }
@@ -84,6 +89,6 @@ fn tangentAndSlope(x: f32) -> vec2f {
 export const wgslMath = {
   exponential: isNan + reduceExponent + exponential,
   tangent: isNan + reduceExponent + tangent,
-  exponentialAndLogarithm: isNan + reduceExponent + exponential + logarithm,
+  exponentialAndLogarithm: isNan + reduceExponent + exponential + exponentialLess1 + logarithm,
   logarithm,
 } as const;
