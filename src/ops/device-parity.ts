@@ -19,6 +19,8 @@ const change = 16 * ulp;
 const slack = 2;
 /** Below the smallest normal float a GPU may see 0. */
 const smallestNormal = 2 ** -126;
+/** What that leaves of a result at most: on the way to it, too, and there may be a factor behind it, such as 1 / temperature. */
+const smallestResult = smallestNormal * 2 ** 14;
 
 /** By result slot. `bounds` are the case's own, for sums whose order is free. */
 export function deviceRangesOf(
@@ -38,7 +40,7 @@ export function deviceRangesOf(
       const low = new Float64Array(expected.length);
       const high = new Float64Array(expected.length);
       for (const [i, value] of expected.entries()) {
-        const own = isFloat ? 8 * ulp * Math.abs(value) + smallestNormal + 2 * (bound?.[i] ?? 0) : 0;
+        const own = isFloat ? 8 * ulp * Math.abs(value) + smallestResult + 2 * (bound?.[i] ?? 0) : 0;
         let [down, up] = [0, 0];
         for (const results of changed) {
           const moved = results[slot]![i]! - value;

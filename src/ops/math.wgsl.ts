@@ -37,26 +37,36 @@ fn exponential(x: f32) -> f32 {
 }
 `;
 
+const exponentialLess1 = `
+/** e^x - 1 for |x| < 0.3 */
+fn exponentialLess1(x: f32) -> f32 { return reduceExponent(x).y; }
+`;
+
 const logarithm = `
-/** ln(1 + f) - k ln 2, for 1 + f in sqrt(1/2) .. sqrt(2) */
-fn logarithmOf(k: f32, f: f32) -> f32 {
+/** ln(1 + f) + k ln 2 in two parts, for 1 + f in sqrt(1/2) .. sqrt(2): the first is k times a few bits, and exact */
+fn logarithmOf(k: f32, f: f32) -> vec2f {
   let s = f / (2.0 + f);
   let z = s * s;
   let w = z * z;
   let series = w * (0.40000972152 + w * 0.24279078841) + z * (0.66666662693 + w * 0.28498786688);
   let square = 0.5 * f * f;
-  return k * 0.693138122558 - ((square - (s * (square + series) + k * 9.05800061e-6)) - f);
+  return vec2f(k * 0.693138122558, f - (square - (s * (square + series) + k * 9.05800061e-6)));
 }
-/** ln x for normal x > 0; infinity and NaN stay as they are. */
-fn logarithm(x: f32) -> f32 {
+/** ln x in two parts, for normal x > 0 */
+fn logarithmParts(x: f32) -> vec2f {
   let bits = bitcast<u32>(x);
   let exponent = (bits - 0x3f3504f3u + 0x3f800000u) >> 23u;
   let f = bitcast<f32>(bits - ((exponent - 127u) << 23u)) - 1.0;
-  return select(logarithmOf(f32(exponent) - 127.0, f), x, (bits & 0x7fffffffu) >= 0x7f800000u);
+  return logarithmOf(f32(exponent) - 127.0, f);
 }
-/** ln(1 + x) for x >= 0 */
-fn logarithmAbove1(x: f32) -> f32 {
-  if (x < 0.4) { return logarithmOf(0.0, x); }
+/** ln x for normal x > 0; infinity and NaN stay as they are. */
+fn logarithm(x: f32) -> f32 {
+  let parts = logarithmParts(x);
+  return select(parts.x + parts.y, x, (bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u);
+}
+/** ln(1 + x) for x > -0.25 */
+fn logarithmBeside1(x: f32) -> f32 {
+  if (x < 0.4) { return logarithmOf(0.0, x).y; }
   return logarithm(1.0 + x);
 }
 `;
@@ -79,6 +89,6 @@ fn tangentAndSlope(x: f32) -> vec2f {
 export const wgslMath = {
   exponential: isNan + reduceExponent + exponential,
   tangent: isNan + reduceExponent + tangent,
-  exponentialAndLogarithm: isNan + reduceExponent + exponential + logarithm,
+  exponentialAndLogarithm: isNan + reduceExponent + exponential + exponentialLess1 + logarithm,
   logarithm,
 } as const;

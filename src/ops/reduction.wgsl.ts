@@ -19,7 +19,7 @@ export interface Reduction<S extends ParamSpec> {
   /** What is reduced, which begins as zeros. */
   readonly type: keyof typeof wordsOf;
   /**
-   * WGSL: `fn value(i: u32) -> type`, of element i of the tensor, and `fn finish(sample: u32, total: type)`, which may leave what
+   * WGSL: `fn value(i: u32) -> type`, of element i of the tensor, called once for each, and `fn finish(sample: u32, total: type)`, which may leave what
    * passes that follow want in the scratch memory's first words where there is one sample.
    */
   readonly code: string;
@@ -28,6 +28,12 @@ export interface Reduction<S extends ParamSpec> {
   /** Passes that follow. */
   rest?(elements: number): readonly WgslPass[];
 }
+
+/** Of all elements of ops with the param count. */
+export const whole = {
+  extent: ({ count }: { readonly count: number }) => ({ samples: 1, elements: count }),
+  elements: 'u32(p.count)',
+};
 
 export const sumOf = { type: 'vec2f', combine: 'a + b' } as const;
 

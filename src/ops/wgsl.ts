@@ -14,8 +14,11 @@ import { optimizerWgsl } from './optimizer/optimizer.wgsl.js';
 import { poolWgsl } from './pool/pool.wgsl.js';
 import { activationQuantizerWgsl } from './quantize/activations.wgsl.js';
 import { gradientQuantizerWgsl } from './quantize/gradients.wgsl.js';
+import { learnedScaleWgsl } from './quantize/learned.wgsl.js';
 import { weightQuantizerWgsl } from './quantize/weights.wgsl.js';
 import { routedConv2dWgsl } from './routed-conv2d/routed-conv2d.wgsl.js';
+import { rpreluWgsl } from './rprelu/rprelu.wgsl.js';
+import { selectionWgsl } from './selection/selection.wgsl.js';
 import { softmaxWgsl } from './softmax/softmax.wgsl.js';
 import { runtimeWgsl } from './wgsl-runtime.js';
 
@@ -30,6 +33,7 @@ export const allWgsl: WgslKernels = new Map([
   ...weightQuantizerWgsl,
   ...activationQuantizerWgsl,
   ...gradientQuantizerWgsl,
+  ...learnedScaleWgsl,
   ...filterWgsl,
   ...poolWgsl,
   ...dropoutWgsl,
@@ -38,4 +42,6 @@ export const allWgsl: WgslKernels = new Map([
   ...normalizeQuantizeWgsl,
   ...normalizeQuantizeGradientWgsl,
   ...measureCeilingWgsl,
+  ...rpreluWgsl,
+  ...selectionWgsl,
 ]);

@@ -24,7 +24,9 @@ export interface Rows {
 const paramRows: Rows = { count: ({ rows }) => rows as number, text: 'u32(p.rows)' };
 
 export interface ColumnSums {
-  /** WGSL: `fn value(i: u32, c: u32) -> vec2f`, the two numbers that element i of channel c adds. */
+  /** How many numbers are summed side by side. @default 2 */
+  readonly width?: 2 | 4;
+  /** WGSL: `fn value(i: u32, c: u32) -> vec2f`, the numbers that element i of channel c adds; it is called once for each. */
   readonly values: string;
   /** WGSL: `fn finish(c: u32, sums: vec2f)`, which writes what the sums of channel c give. */
   readonly finish: string;
@@ -36,12 +38,15 @@ const chunksOf = (rows: number): number => Math.max(1, Math.ceil(rows / chunkRow
 
 /** A kernel for an op with the param `channels`. */
 export function columnSums<S extends ParamSpec & { readonly channels: 'i32' }>({
+  width = 2,
   values,
   finish,
   rows = paramRows,
 }: ColumnSums): WgslKernel<S> {
+  const type = `vec${width}f`;
+  const indices = Array.from({ length: width }, (_, k) => k);
   return {
-    scratchBytes: ({ params }) => 8 * chunksOf(rows.count(params)) * (params.channels as number),
+    scratchBytes: ({ params }) => 4 * width * chunksOf(rows.count(params)) * (params.channels as number),
     passes({ params }) {
       const [chunks, channels] = [chunksOf(rows.count(params)), params.channels as number];
       return [
@@ -50,14 +55,14 @@ export function columnSums<S extends ParamSpec & { readonly channels: 'i32' }>({
           count: chunks * Math.ceil(channels / columns),
           code: `
 ${values}
-var<workgroup> partial: array<vec2f, ${lanes}>;
+var<workgroup> partial: array<${type}, ${lanes}>;
 fn run(group: u32, lane: u32) {
   let channels = u32(p.channels);
   let blocks = (channels + ${columns - 1}u) / ${columns}u;
   let chunk = group / blocks;
   let c = (group % blocks) * ${columns}u + lane % ${columns}u;
   let end = min(${rows.text}, (chunk + 1u) * ${chunkRows}u);
-  var sums = vec2f();
+  var sums = ${type}();
   if (c < channels) {
     for (var row = chunk * ${chunkRows}u + lane / ${columns}u; row < end; row += ${lanes / columns}u) {
       sums += value(row * channels + c, c);
@@ -69,9 +74,8 @@ fn run(group: u32, lane: u32) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
   }
   if (lane < ${columns}u && c < channels) {
-    let at = 2u * (chunk * channels + c);
-    set_scratch(at, partial[lane].x);
-    set_scratch(at + 1u, partial[lane].y);
+    let at = ${width}u * (chunk * channels + c);
+    ${indices.map((k) => `set_scratch(at + ${k}u, partial[lane][${k}]);`).join(' ')}
   }
 }`,
         },
@@ -80,11 +84,11 @@ fn run(group: u32, lane: u32) {
           code: `
 ${finish}
 fn run(c: u32) {
-  var sums = vec2f();
+  var sums = ${type}();
   let chunks = max(1u, (${rows.text} + ${chunkRows - 1}u) / ${chunkRows}u);
   for (var chunk = 0u; chunk < chunks; chunk++) {
-    let at = 2u * (chunk * u32(p.channels) + c);
-    sums += vec2f(get_scratch(at), get_scratch(at + 1u));
+    let at = ${width}u * (chunk * u32(p.channels) + c);
+    sums += ${type}(${indices.map((k) => `get_scratch(at + ${k}u)`).join(', ')});
   }
   finish(c, sums);
 }`,

@@ -100,7 +100,7 @@ export const quantizeScaled = defineOp({
 });
 
 /** The numbers are the kernels' codes. */
-const slopes = { clipped: 0, rounded: 1 } as const;
+export const slopes = { clipped: 0, rounded: 1 } as const;
 
 /** dy is the gradient of the real numbers; dScale [1] that of the parameter. */
 export const quantizeScaledGradient = defineOp({

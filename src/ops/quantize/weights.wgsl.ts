@@ -3,17 +3,12 @@ import { activationOf } from '../activation/activation.wgsl.js';
 import { bytesPass } from '../bytes.wgsl.js';
 import { columnSums } from '../elementwise/row-sums.wgsl.js';
 import { wgslMath } from '../math.wgsl.js';
-import { largestOf, magnitudeBits, reduction, sumOf } from '../reduction.wgsl.js';
+import { largestOf, magnitudeBits, reduction, sumOf, whole } from '../reduction.wgsl.js';
 import { levelOf } from './rounding.wgsl.js';
 import { combineScales } from './scales.js';
 import { signGradient } from './signs.js';
 import { quantizeTernary, ternaryScale, thresholdShare } from './ternary.js';
 import { maxAbsTanh, meanAbs, meanAbsPerChannel, quantizeSign, quantizeTanh, quantizeTanhGradient } from './weights.js';
-
-const whole = {
-  extent: ({ count }: { readonly count: number }) => ({ samples: 1, elements: count }),
-  elements: 'u32(p.count)',
-};
 
 const threshold = `fn threshold() -> f32 { return get_mean(0u) * ${thresholdShare}; }`;
 

@@ -20,9 +20,9 @@ export interface RenewPatternsAttributes {
 }
 
 /** kLargestPattern in renew-patterns.cc */
-const largestPattern = 3;
+export const largestPattern = 3;
 /** kSmallestPattern in renew-patterns.cc */
-const smallestPattern = Math.fround(1e-3);
+export const smallestPattern = Math.fround(1e-3);
 
 /** patterns [n, length], ids i32 [n], step i32 [1] */
 export const renewPatterns = defineOp({

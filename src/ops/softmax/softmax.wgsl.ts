@@ -57,7 +57,7 @@ fn run(n: u32, lane: u32) {
     var logit = get_logits(row + u32(max(label, 0))) - top;
     if (has_targets) { logit = sum.y; }
     if (p.added != 0.0) { logit = p.kept * logit + p.added * sum.z; }
-    set_losses(n, select(logarithmAbove1(sum.x) - logit, 0.0, label < 0));
+    set_losses(n, select(logarithmBeside1(sum.x) - logit, 0.0, label < 0));
     set_predictions(n, i32(best));
   }
 }`,
