@@ -27,7 +27,7 @@ export interface AssignAttributes {
 }
 
 /** kBidsPerRow in assign.cc */
-const bidsPerRow = 4;
+export const bidsPerRow = 4;
 
 /**
  * scores [N, N] -> permutation i32 [N]: the row of every column; `selected` appends what is left. The first n of it go to ids

@@ -1,4 +1,5 @@
 /** The list of selection's kernels. */
+import { assignWgsl } from './assign.wgsl.js';
 import { codewordGradientWgsl } from './codeword-gradient.wgsl.js';
 import { groupFiltersWgsl } from './group-filters.wgsl.js';
 import { gumbelNoiseWgsl } from './gumbel-noise.wgsl.js';
@@ -10,5 +11,6 @@ export const selectionWgsl = [
   ...codewordGradientWgsl,
   ...gumbelNoiseWgsl,
   ...sinkhornWgsl,
+  ...assignWgsl,
   ...renewPatternsWgsl,
 ];
