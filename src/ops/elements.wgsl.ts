@@ -10,21 +10,15 @@ export const elementsPerWord: Readonly<Record<DType, 1 | 2 | 4>> = { f32: 1, i32
  */
 export function eachElement(slot: string, dtype: DType, count: number, code: string): WgslPass {
   const perWord = elementsPerWord[dtype];
-  const first = `${perWord}u * w`;
+  const size = 32 / perWord;
   return {
     count: Math.ceil(count / perWord),
     code: `
 ${code}
 fn run(w: u32) {
-  ${perWord === 1 ? 'let word = bits(w);' : `let word = ${wordOf(dtype, (j) => `bits(${first} + ${j}u)`)};`}
+  var word = 0u;
+  for (var j = 0u; j < ${perWord}u; j++) { word = insertBits(word, bits(${perWord}u * w + j), ${size}u * j, ${size}u); }
   set_word_${slot}(w, word);
 }`,
   };
-}
-
-/** A word of elements of less than a word each; `bits` is a WGSL expression for each. */
-export function wordOf(dtype: DType, bits: (j: number) => string): string {
-  const perWord = elementsPerWord[dtype];
-  const size = 32 / perWord;
-  return Array.from({ length: perWord }, (_, j) => `((${bits(j)} & ${2 ** size - 1}u) << ${size * j}u)`).join(' | ');
 }
