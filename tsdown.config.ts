@@ -18,7 +18,7 @@ export default defineConfig([
     },
     platform: 'node',
   },
-  /** The runtime for browsers: one small file. The kernels lie beside it, where browsers fetch them and the package has them. */
+  /** The runtime for browsers: one small file, and one more for WebGPU. The kernels lie beside them, where browsers fetch them and the package has them. */
   {
     ...common,
     entry: { 'runtime-browser': 'src/runtime/browser.ts' },

@@ -2,6 +2,7 @@
 import type { WgslKernels } from '../core/wgsl.js';
 import { activationWgsl } from './activation/activation.wgsl.js';
 import { batchNormWgsl } from './batch-norm/batch-norm.wgsl.js';
+import { concatGradientWgsl } from './concat/concat.wgsl.js';
 import { conv2dWgsl } from './conv2d/conv2d.wgsl.js';
 import { dropoutWgsl } from './dropout/dropout.wgsl.js';
 import { elementwiseWgsl } from './elementwise/elementwise.wgsl.js';
@@ -19,6 +20,7 @@ import { weightQuantizerWgsl } from './quantize/weights.wgsl.js';
 import { routedConv2dWgsl } from './routed-conv2d/routed-conv2d.wgsl.js';
 import { rpreluWgsl } from './rprelu/rprelu.wgsl.js';
 import { selectionWgsl } from './selection/selection.wgsl.js';
+import { shortcutGradientWgsl } from './shortcut/shortcut.wgsl.js';
 import { softmaxWgsl } from './softmax/softmax.wgsl.js';
 import { runtimeWgsl } from './wgsl-runtime.js';
 
@@ -44,4 +46,6 @@ export const allWgsl: WgslKernels = new Map([
   ...measureCeilingWgsl,
   ...rpreluWgsl,
   ...selectionWgsl,
+  ...concatGradientWgsl,
+  ...shortcutGradientWgsl,
 ]);

@@ -1,6 +1,7 @@
 /**
- * subbit/runtime in a browser: deployed networks on the WebAssembly kernels. The kernels' modules (runtime*.wasm) lie beside this
- * one; which of them is fetched depends on what the engine and the page have (src/backends/wasm-browser.ts).
+ * subbit/runtime in a browser: deployed networks on the WebAssembly kernels, or on the GPU. The kernels' modules (runtime*.wasm) lie beside
+ * this one; which of them is fetched depends on what the engine and the page have (src/backends/wasm-browser.ts). What WebGPU needs is
+ * fetched when a page asks for it.
  */
 import { createReference } from '../backends/reference.js';
 import { createBrowserWasm } from '../backends/wasm-browser.js';
@@ -23,9 +24,9 @@ export type {
 } from './model.js';
 
 export interface LoadOptions extends ModelOptions {
-  /** 'wasm' or 'reference'. @default 'wasm' */
+  /** 'wasm', 'webgpu' or 'reference'. @default 'wasm' */
   readonly backend?: string;
-  /** 'relaxed' or 'simd128'. @default the best that the engine has */
+  /** Of wasm, 'relaxed' or 'simd128'. @default the best that the engine has */
   readonly isa?: string;
   /** @default one per core on a page that is cross-origin isolated, else one */
   readonly threads?: number;
@@ -51,6 +52,10 @@ const backends: Readonly<Record<string, (options: LoadOptions) => Promise<Backen
       ...{ isa, threads, onNotice },
       readFile: (name) => fetchBytes(kernels === undefined ? kernelFiles[name]!() : new URL(name, kernels)),
     }),
+  webgpu: async () => {
+    const { createBrowserWebGpu, runtimeWgsl } = await import('./browser-webgpu.js');
+    return createBrowserWebGpu(runtimeWgsl);
+  },
   reference: async () => createReference(),
 };
 

@@ -49,6 +49,7 @@ export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
   const { weightBits, zeroPoint, activationBits, groupInputs, groupOutputs } = kind;
   // One output channel per group leaves nothing to share between channels.
   if (groupOutputs === 1) return 'plain';
+  if (isa === 'wgsl') return chooseOnGpu(kind);
   if (codebookPays(kind, isa)) return 'codebook';
   // Short sums do not pay for packing; and 16-bit weights are dot's alone.
   if (weightBits === 16 || groupInputs < 32) return 'dot';
@@ -56,6 +57,16 @@ export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
   if (isa === 'avx512' && activationBits === 1 && weightBits <= 3 && zeroPoint === undefined) return 'planes';
   if (weightBits === 1) return activationBits <= 4 ? 'tables' : 'dot';
   return weightBits * activationBits <= 4 && groupInputs >= 64 ? 'tables' : 'dot';
+}
+
+/**
+ * On a GPU, by counting: for 32 inputs planes take three operations (and, count, add) for each pair of planes, dot two (product, add) for
+ * each of eight quads; look-ups in shared memory, four inputs or nine taps at a time, have no instruction of their own there. Nobody has measured this on a card.
+ */
+function chooseOnGpu({ weightBits, zeroPoint, activationBits, groupInputs }: ConvolutionKind): KernelName {
+  if (weightBits === 16 || zeroPoint !== undefined) return 'dot';
+  const planes = 3 * weightBits * activationBits * Math.ceil(groupInputs / 32);
+  return planes <= 2 * Math.ceil(groupInputs / 4) ? 'planes' : 'dot';
 }
 
 /**
