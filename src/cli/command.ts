@@ -57,6 +57,9 @@ export interface BackendOptions {
 
 export function addBackendOptions(parser: Parser): Parser {
   return parser
-    .option('--backend <name>', 'native, wasm or reference; the fastest that is built by default')
+    .option(
+      '--backend <name>',
+      'native, wasm, webgpu or reference; the faster of the first two that is built by default',
+    )
     .option('--threads <n>', 'threads; all cores by default', integer('--threads', 1, 256));
 }

@@ -209,9 +209,10 @@ describe('in a browser', () => {
   });
 });
 
-for (const name of ['native', 'wasm'] as const) {
+for (const name of ['native', 'wasm', 'webgpu'] as const) {
   const isas = await runtimeBackends[name].isas();
   if (isas.length === 0 && required.includes(name)) throw new Error(`the ${name} backend is required and not built`);
+  if (isas.length === 0) console.warn(`SKIPPED: the runtime on ${name}, which is not here`);
 
   describe.skipIf(isas.length === 0)(name, () => {
     test.each(isas)('%s computes what the reference computes', async (isa) => {

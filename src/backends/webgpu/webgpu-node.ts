@@ -23,6 +23,28 @@ export async function webGpuIsas(): Promise<readonly string[]> {
   return adapter ? ['wgsl'] : [];
 }
 
+/** A GPU and what it gives. */
+export interface AdapterReport {
+  readonly name: string;
+  readonly limits: { readonly memoryBytes: number; readonly lanes: number; readonly groupBytes: number };
+}
+
+/** Undefined without the package, or without a driver. */
+export async function describeWebGpu(): Promise<AdapterReport | undefined> {
+  const adapter = await (await loadGpu())?.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) return undefined;
+  const { info, limits } = adapter;
+  const name = info.device || info.description || [info.vendor, info.architecture].filter(Boolean).join(' ');
+  return {
+    name,
+    limits: {
+      memoryBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
+      lanes: limits.maxComputeInvocationsPerWorkgroup,
+      groupBytes: limits.maxComputeWorkgroupStorageSize,
+    },
+  };
+}
+
 export async function createNodeWebGpu(kernels: WgslKernels): Promise<Backend> {
   const found = await loadGpu();
   if (found === undefined)

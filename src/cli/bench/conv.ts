@@ -23,6 +23,7 @@ import { cpuName } from './machine.js';
 import { addPeerOptions, openPeers, type PeerOptions, type Peers, spinsAfter } from './ort-peers.js';
 import { buildPeerModel } from './peer-model.js';
 import { layersPerModel, networkOfLayer } from './peer-network.js';
+import { runPlan } from './run-plan.js';
 import { type Timed, type Timing, timeInterleaved } from './timing.js';
 
 interface BenchConvOptions extends BackendOptions, PeerOptions {
@@ -73,7 +74,7 @@ interface LayerResult {
   readonly microseconds: number;
   readonly spread: { readonly min: number; readonly max: number };
   readonly gmacs: number;
-  /** Microseconds of packing (or building tables), products, and thresholds; absent on the reference. */
+  /** Microseconds of packing (or building tables), products, and thresholds; absent on the reference and on a GPU. */
   readonly parts?: { readonly pack: number; readonly product: number; readonly epilogue: number };
   readonly peers: Readonly<Record<string, PeerTime>>;
 }
@@ -138,6 +139,8 @@ async function timeShape(
 ): Promise<LayerResult[]> {
   const variables = new Variables(backend);
   const isReference = backend.name === 'reference';
+  // The C++ kernels leave parts out when told to.
+  const hasParts = !isReference && backend.name !== 'webgpu';
   const kernelOf = kernel ? () => kernel : tunedChooser(backend);
   const planOf = ({ weightBits, activationBits }: LayerBits, parts?: number): Plan => {
     // As many layers as the peers' models have, so that all find their weights in the same cache.
@@ -150,11 +153,11 @@ async function timeShape(
   };
   const plans = bits.map((each) => planOf(each));
   const { pack, product, epilogue } = convolutionParts;
-  const unpacked = isReference ? [] : bits.map((each) => planOf(each, product + epilogue));
-  const unfinished = isReference ? [] : bits.map((each) => planOf(each, pack + product));
+  const unpacked = hasParts ? bits.map((each) => planOf(each, product + epilogue)) : [];
+  const unfinished = hasParts ? bits.map((each) => planOf(each, pack + product)) : [];
   const timed: Record<string, Timed> = {};
   for (const [name, some] of Object.entries({ ours: plans, unpacked, unfinished }))
-    for (const [i, plan] of some.entries()) timed[`${name}${i}`] = () => plan.run();
+    for (const [i, plan] of some.entries()) timed[`${name}${i}`] = () => runPlan(plan, `y${layersPerModel - 1}`);
   const runners = await peers.prepare((precision) => buildPeerModel(networkOfLayer(shape), { batch: 1, precision }));
   for (const { name, runner } of runners) timed[name] = () => runner.run();
   const times: Record<string, Timing> = await timeInterleaved(timed, {
@@ -172,7 +175,7 @@ async function timeShape(
     });
     // What is missing when a part is left out.
     const without = (name: string): number => Math.max(0, microseconds - scale * times[`${name}${i}`]!.median);
-    const [pack, epilogue] = isReference ? [0, 0] : [without('unpacked'), without('unfinished')];
+    const [pack, epilogue] = hasParts ? [without('unpacked'), without('unfinished')] : [0, 0];
     const parts = { pack, product: Math.max(0, microseconds - pack - epilogue), epilogue };
     return {
       shape: shape.name,
@@ -183,7 +186,7 @@ async function timeShape(
       microseconds,
       spread: { min: scale * min, max: scale * max },
       gmacs: macsOf(shape) / microseconds / 1000,
-      ...(isReference ? {} : { parts }),
+      ...(hasParts ? { parts } : {}),
       peers: Object.fromEntries(peerTimes),
     };
   });

@@ -7,7 +7,7 @@ import { openBackend } from '../../backends/index.js';
 import { Plan, Variables } from '../../backends/plan.js';
 import { arrayOf, type TypedArray } from '../../core/tensor.js';
 import { deployNetwork } from '../../deploy/index.js';
-import { checked, type DeployedNetwork, toGraph } from '../../formats/subbit.js';
+import { checked, type DeployedNetwork, logitsName, toGraph } from '../../formats/subbit.js';
 import { imageBytes } from '../../image/shape.js';
 import { presets } from '../../nn/models/index.js';
 import { buildGraph, defineNetwork, type NetworkDescription } from '../../nn/network.js';
@@ -25,6 +25,7 @@ import { cpuName } from './machine.js';
 import { addPeerOptions, openPeers, type PeerOptions, spinsAfter } from './ort-peers.js';
 import { buildPeerModel } from './peer-model.js';
 import { networkOfGraph } from './peer-network.js';
+import { runPlan } from './run-plan.js';
 import { type Timed, timeInterleaved } from './timing.js';
 
 interface BenchInferOptions extends BackendOptions, PeerOptions {
@@ -94,7 +95,7 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
     onRound: (done) => progress.update(done, title),
   });
   const layerTimes = await timeInterleaved(
-    Object.fromEntries(plan.nodes.map((_, i) => [String(i), () => plan.run(i, i + 1)])),
+    Object.fromEntries(plan.nodes.map((_, i) => [String(i), () => runPlan(plan, logitsName, i, i + 1)])),
     { repetitions: 5, repetitionMilliseconds: 1 },
   );
   progress.stop();

@@ -17,6 +17,7 @@ import type { BackendOptions } from '../command.js';
 import { createOutput, createProgress, formatTable } from '../output.js';
 import { layersGraph, randomLevels } from './conv-layer.js';
 import type { ConvShape } from './conv-shapes.js';
+import { runPlan } from './run-plan.js';
 import { timeInterleaved } from './timing.js';
 
 export interface TuneOptions extends BackendOptions {
@@ -96,7 +97,7 @@ async function fastest(
     x.set(randomLevels(x.length, pair.activationBits));
     return plan;
   });
-  const timed = Object.fromEntries(names.map((name, i) => [name, () => plans[i]!.run()]));
+  const timed = Object.fromEntries(names.map((name, i) => [name, () => runPlan(plans[i]!, 'y0')]));
   const timings = await timeInterleaved(timed, { repetitions: 5, repetitionMilliseconds: 1 });
   for (const plan of plans) plan.dispose();
   const times = Object.fromEntries(names.map((name) => [name, timings[name]!.min]));

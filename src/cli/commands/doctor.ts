@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { backends } from '../../backends/index.js';
 import { nativeFile } from '../../backends/native.js';
 import type { BackendEntry } from '../../backends/open.js';
+import { type AdapterReport, describeWebGpu } from '../../backends/webgpu/webgpu-node.js';
 import { datasetKinds } from '../../data/index.js';
 import { findPublished } from '../../data/obtain.js';
 import { dataPlaces } from '../../data/places.js';
@@ -27,6 +28,8 @@ interface BackendReport {
   readonly isas: readonly string[];
   /** The addon that the native backend loads. */
   readonly file?: string;
+  /** The GPU of the webgpu backend: bytes of the largest tensor, invocations of a group and bytes that these share. */
+  readonly adapter?: AdapterReport;
   /** Why it does not work, and the remedy. */
   readonly problem?: string;
 }
@@ -85,17 +88,33 @@ async function examine(): Promise<Examination> {
 
 /** Opens the backend, because a file that is there may still not load. */
 async function examineBackend(name: string, entry: BackendEntry, hasCompiler: boolean): Promise<BackendReport> {
-  const remedy =
-    name === 'wasm' ? 'npm run build' : `${hasCompiler ? '' : 'install g++ or clang++, then '}npx subbit build-native`;
   try {
     const isas = await entry.isas();
-    if (isas.length === 0) return { name, isas, problem: `not built; run: ${remedy}` };
+    if (isas.length === 0) return { name, isas, problem: absenceOf(name, hasCompiler) };
     (await entry.create({ threads: 1 })).dispose();
     const file = name === 'native' ? nativeFile() : undefined;
-    return { name, isas, ...(file === undefined ? {} : { file }) };
+    const adapter = name === 'webgpu' ? await describeWebGpu() : undefined;
+    return { name, isas, ...(file && { file }), ...(adapter && { adapter }) };
   } catch (error) {
     return { name, isas: [], problem: (error as Error).message };
   }
+}
+
+/** What a backend lacks, and the remedy. */
+function absenceOf(name: string, hasCompiler: boolean): string {
+  if (name === 'webgpu') {
+    return packageVersion('webgpu') === undefined
+      ? 'needs the package webgpu; run: npm install webgpu'
+      : 'no GPU driver was found; install one for Vulkan, Metal or Direct3D 12';
+  }
+  if (name === 'wasm') return 'not built; run: npm run build';
+  return `not built; run: ${hasCompiler ? '' : 'install g++ or clang++, then '}npx subbit build-native`;
+}
+
+function describeBackend({ isas, adapter }: BackendReport): string {
+  if (adapter === undefined) return isas.join(', ');
+  const { name, limits } = adapter;
+  return `${isas.join(', ')} on ${name}: tensors up to ${formatBytes(limits.memoryBytes)}, groups of ${limits.lanes} that share ${formatBytes(limits.groupBytes)}`;
 }
 
 function describe({ subbit, node, platform, machine, compiler, backends, packages, data }: Examination): string {
@@ -106,7 +125,7 @@ function describe({ subbit, node, platform, machine, compiler, backends, package
     `C++ compiler: ${compiler ?? 'none (only native kernels need one)'}`,
     '',
     'backends',
-    ...listed(backends.map(({ name, isas, problem }) => [name, problem ?? isas.join(', ')])),
+    ...listed(backends.map((backend) => [backend.name, backend.problem ?? describeBackend(backend)])),
     'optional packages',
     ...listed(
       packages.map(({ name, version, purpose, install }) => [

@@ -45,6 +45,13 @@ interface Verdict {
 
 const batch = 8;
 
+/** Why a backend is not here. */
+const absences = {
+  native: 'it is not built; run: npx subbit build-native',
+  wasm: 'it is not built; run: npm run build',
+  webgpu: 'it needs the package webgpu (npm install webgpu) and a GPU driver',
+} as const;
+
 async function verify(path: string, options: VerifyOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const decoded = readModel(path);
@@ -62,13 +69,9 @@ async function verify(path: string, options: VerifyOptions): Promise<void> {
   reference.dispose();
 
   const skipped: { name: string; why: string }[] = [];
-  for (const name of ['native', 'wasm'] as const) {
+  for (const name of ['native', 'wasm', 'webgpu'] as const) {
     const isas = await runtimeBackends[name].isas();
-    if (isas.length === 0)
-      skipped.push({
-        name,
-        why: `it is not built; run: ${name === 'native' ? 'npx subbit build-native' : 'npm run build'}`,
-      });
+    if (isas.length === 0) skipped.push({ name, why: absences[name] });
     for (const isa of isas) verdicts.push(...(await verdictsOf(name, isa, decoded, vectors, output.note)));
   }
   const identical = verdicts.every((verdict) => verdict.identical);
@@ -91,7 +94,8 @@ async function verdictsOf(
   note: (line: string) => void,
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
-  for (const threads of [1, Math.max(2, availableParallelism())]) {
+  // A GPU's are not ours to count.
+  for (const threads of name === 'webgpu' ? [1] : [1, Math.max(2, availableParallelism())]) {
     note(`computing on ${name} (${isa}, ${threads} threads)`);
     const backend = await runtimeBackends[name].create({ isa, threads });
     verdicts.push(await verdictOf(backend, decoded, vectors));
