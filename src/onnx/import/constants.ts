@@ -51,6 +51,12 @@ export function reshaped({ data, levels, shape: before }: Constant, wanted: read
   return { shape, data, ...(keepsLevels ? { levels } : {}) };
 }
 
+export function scaled({ shape, data, levels }: Constant, factor: number): Constant {
+  if (factor === 1) return { shape, data, ...(levels && { levels }) };
+  const times = (each: number): number => Math.fround(each * factor);
+  return { shape, data: data.map(times), ...(levels && { levels: { ...levels, scale: levels.scale.map(times) } }) };
+}
+
 const elementwise: Readonly<Record<string, (a: number, b: number) => number>> = {
   Add: (a, b) => a + b,
   Sub: (a, b) => a - b,

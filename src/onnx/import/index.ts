@@ -66,7 +66,13 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
   }
   const result = tensors.get(output.name);
   if (result === undefined) throw new SubbitError(`the output '${output.name}' is computed nowhere in the model`);
-  const logits = importer.real(result, { op: 'output', name: output.name, inputs: [], outputs: [output.name] });
+  // What is deployed and trained are logits; their order is that of the probabilities.
+  const logits = importer.real(result.kind === 'probabilities' ? result.source : result, {
+    op: 'output',
+    name: output.name,
+    inputs: [],
+    outputs: [output.name],
+  });
   const [, outHeight, outWidth, count] = logits.value.type.shape as [number, number, number, number];
   if (outHeight !== 1 || outWidth !== 1 || logits.image !== undefined)
     throw new SubbitError(`the output '${output.name}' is no row of numbers per image`);

@@ -1,6 +1,6 @@
 /** What each operator of ONNX becomes: a new one is an entry, under its name (with its domain, where it is not a standard one). */
 import type { Value } from '../../core/graph.js';
-import type { OnnxNode } from '../../formats/onnx-model.js';
+import { elementTypes, type OnnxNode } from '../../formats/onnx-model.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { concat, isJoinable } from '../../ops/concat/concat.js';
@@ -8,7 +8,7 @@ import { add, reshape } from '../../ops/elementwise/elementwise.js';
 import { averagePool, wholeImage } from '../../ops/pool/average-pool.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
-import { type Constant, combined, permuted, reshaped } from './constants.js';
+import { type Constant, combined, permuted, reshaped, scaled } from './constants.js';
 import {
   type Axes,
   attribute,
@@ -39,6 +39,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   BatchNormalization(importer, node, [x, gamma, beta, mean, variance]) {
     const source = importer.real(x!, node);
     requireChannelsLast(node, source);
+    if (attribute(node, 'training_mode', 'int', 0) !== 0) throw unsupported(node, 'training_mode');
     const parameters = Object.entries({ mean, variance, gamma, beta }).map(([part, tensor]) =>
       importer.storeReal(`${nameOf(node)}/${part}`, constantInput(node, tensor, part).data),
     );
@@ -48,27 +49,26 @@ export const operators: Readonly<Record<string, Operator>> = {
     });
     return { ...source, value };
   },
-  Cast: same,
+  Cast: cast,
   Clip: clip,
   Concat: concatenation,
   Constant: constant,
   Conv: convolution,
   DequantizeLinear: dequantizeLinear,
-  Dropout: same,
+  Dropout: dropout,
   Flatten: flatten,
   Gemm(importer, node, [x, weights, bias]) {
-    const { alpha, beta, transA, transB } = Object.fromEntries(
-      [
-        ['alpha', 'float', 1],
-        ['beta', 'float', 1],
-        ['transA', 'int', 0],
-        ['transB', 'int', 0],
-      ].map(([name, kind, otherwise]) => [name, attribute(node, name as string, kind as 'int', otherwise as number)]),
+    if (attribute(node, 'transA', 'int', 0) !== 0) throw unsupported(node, 'transA');
+    const stored = scaled(constantInput(node, weights, 'matrix'), attribute(node, 'alpha', 'float', 1));
+    const isTransposed = attribute(node, 'transB', 'int', 0) === 1;
+    const product = dense(importer, node, x!, isTransposed ? permuted(stored, [1, 0]) : stored);
+    if (bias === undefined) return product;
+    return withBias(
+      importer,
+      node,
+      product,
+      scaled(constantInput(node, bias, 'bias'), attribute(node, 'beta', 'float', 1)),
     );
-    if (alpha !== 1 || beta !== 1 || transA !== 0) throw unsupported(node, 'alpha, beta or transA');
-    const stored = constantInput(node, weights, 'matrix');
-    const product = dense(importer, node, x!, transB === 1 ? permuted(stored, [1, 0]) : stored);
-    return bias === undefined ? product : withBias(importer, node, product, constantInput(node, bias, 'bias'));
   },
   GlobalAveragePool(importer, node, [x]) {
     const source = importer.real(x!, node);
@@ -129,7 +129,14 @@ export const operators: Readonly<Record<string, Operator>> = {
     };
   },
   Reshape: flatten,
-  Softmax: same,
+  Softmax(importer, node, [x]) {
+    const source = importer.real(x!, node);
+    const rank = source.axes === 'NC' ? 2 : 4;
+    const axis = attribute(node, 'axis', 'int', importer.opset < 13 ? 1 : -1);
+    if ((axis + rank) % rank !== source.axes.indexOf('C'))
+      throw unsupported(node, `the axis ${axis} of ${source.axes}`);
+    return { kind: 'probabilities', source };
+  },
   Transpose: transpose,
   'qonnx.custom_op.general.Quant': (importer, node, inputs) => quant(importer, node, inputs),
   'qonnx.custom_op.general.BipolarQuant': (importer, node, inputs) => bipolarQuant(importer, node, inputs),
@@ -170,6 +177,28 @@ function concatenation(importer: Importer, node: OnnxNode, inputs: readonly (Imp
     .map((each) => each.value)
     .reduce((a, b) => importer.graph.apply(concat, importer.name(nameOf(node)), [a, b], {}));
   return { ...parts[0]!, value };
+}
+
+/** Computed tensors are real numbers, so only what keeps them so does nothing; constants are rounded as their new type says. */
+function cast(_: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
+  const to = attribute(node, 'to', 'int', undefined);
+  const name = Object.entries(elementTypes).find(([, { code }]) => code === to)?.[0] ?? `of number ${to}`;
+  const isReal = name === 'float32' || name === 'float64';
+  if (x!.kind !== 'constant') {
+    if (!isReal) throw unsupported(node, `a cast to the type ${name} of what is computed`);
+    return x!;
+  }
+  if (!isReal && !/^u?int(32|64)$/.test(name)) throw unsupported(node, `a cast to the type ${name}`);
+  const { shape, data } = x!.constant;
+  const round = name === 'float32' ? Math.fround : name === 'float64' ? (each: number) => each : Math.trunc;
+  return { kind: 'constant', constant: { shape, data: data.map(round) } };
+}
+
+/** Nothing, but in training, which a model says by an input of its own. */
+function dropout(_: Importer, node: OnnxNode, [x, , training]: readonly (Imported | undefined)[]): Imported {
+  const isTraining = training !== undefined && constantInput(node, training, 'training_mode').data[0] !== 0;
+  if (isTraining) throw unsupported(node, 'training_mode');
+  return x!;
 }
 
 function missing(node: OnnxNode): never {
