@@ -104,7 +104,7 @@ const operators = [
     'Pad',
     'QuantizeLinear',
   ],
-  ...['Relu', 'Reshape', 'Softmax', 'Sub', 'Transpose', 'Quant', 'BipolarQuant'],
+  ...['ReduceMean', 'Relu', 'Reshape', 'Softmax', 'Sub', 'Transpose', 'Quant', 'BipolarQuant'],
 ];
 const number = fc.oneof(fc.integer({ min: -3, max: 9 }), fc.constantFrom(2 ** 31, -(2 ** 40), 0.5));
 const value: fc.Arbitrary<OnnxAttribute> = fc.oneof(

@@ -5,7 +5,6 @@ import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { concat, isJoinable } from '../../ops/concat/concat.js';
 import { add, reshape } from '../../ops/elementwise/elementwise.js';
-import { averagePool, wholeImage } from '../../ops/pool/average-pool.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import { type Constant, combined, permuted, reshaped, scaled } from './constants.js';
@@ -22,7 +21,8 @@ import {
   unsupported,
   withBias,
 } from './importer.js';
-import { averaging, convolution, dense, pooling } from './products.js';
+import { averaging, globalAverage, pooling, reduceMean } from './pools.js';
+import { convolution, dense } from './products.js';
 import { bipolarQuant, constantInput, dequantizeLinear, narrowed, quant, quantizeLinear } from './quantized.js';
 
 /** Inputs that a node leaves out are undefined. */
@@ -70,18 +70,7 @@ export const operators: Readonly<Record<string, Operator>> = {
       scaled(constantInput(node, bias, 'bias'), attribute(node, 'beta', 'float', 1)),
     );
   },
-  GlobalAveragePool(importer, node, [x]) {
-    const source = importer.real(x!, node);
-    return {
-      ...source,
-      value: importer.graph.apply(
-        averagePool,
-        importer.name(nameOf(node)),
-        [source.value],
-        wholeImage(source.value.type.shape),
-      ),
-    };
-  },
+  GlobalAveragePool: globalAverage,
   // Whether x > 0: an approximate sign, of which the one bit that follows is all that is read.
   Greater(importer, node, [x, other]) {
     if (constantInput(node, other, 'number').data.some((each) => each !== 0)) throw unsupported(node, 'a number but 0');
@@ -121,6 +110,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     return leaky(importer, node, source, perChannel(node, source, constantInput(node, slope, 'slope')));
   },
   QuantizeLinear: quantizeLinear,
+  ReduceMean: reduceMean,
   Relu(importer, node, [x]) {
     const source = importer.real(x!, node);
     return {
