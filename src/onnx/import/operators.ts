@@ -7,7 +7,7 @@ import { concat, isJoinable } from '../../ops/concat/concat.js';
 import { add, reshape } from '../../ops/elementwise/elementwise.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
-import { type Constant, combined, permuted, reshaped, scaled } from './constants.js';
+import { type Constant, combined, constantOf, permuted, reshaped, scaled } from './constants.js';
 import {
   type Axes,
   attribute,
@@ -181,7 +181,7 @@ function cast(_: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[
   if (!isReal && !/^u?int(32|64)$/.test(name)) throw unsupported(node, `a cast to the type ${name}`);
   const { shape, data } = x!.constant;
   const round = name === 'float32' ? Math.fround : name === 'float64' ? (each: number) => each : Math.trunc;
-  return { kind: 'constant', constant: { shape, data: data.map(round) } };
+  return { kind: 'constant', constant: { shape, data: data.map(round), isWhole: !isReal } };
 }
 
 /** Nothing, but in training, which a model says by an input of its own. */
@@ -246,6 +246,7 @@ function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Impo
   const apply = (kind: 'relu' | 'clip', value: Value): Value =>
     importer.graph.apply(activate, importer.name(name), [value], { kind });
   if (ends[0] === 0 && ends[1] === Number.POSITIVE_INFINITY) return { ...source, value: apply('relu', source.value) };
+  if (!ends.some(Number.isFinite)) return source;
   if (!ends.every(Number.isFinite)) throw unsupported(node, `the range ${ends[0]} to ${ends[1]}`);
   const width = ends[1] - ends[0];
   if (!(width > 0)) throw unsupported(node, `the range ${ends[0]} to ${ends[1]}`);
@@ -263,18 +264,15 @@ function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Impo
 
 function constant(_: Importer, node: OnnxNode): Imported {
   const { value, value_float: float, value_int: int, value_floats: floats, value_ints: ints } = node.attributes ?? {};
-  const numbers = (shape: readonly number[], data: readonly number[]): Imported => ({
+  const numbers = (shape: readonly number[], data: readonly number[], isWhole = false): Imported => ({
     kind: 'constant',
-    constant: { shape, data: Float64Array.from(data) },
+    constant: { shape, data: Float64Array.from(data), isWhole },
   });
-  if (value !== undefined && 'tensor' in value) {
-    const { shape, data } = value.tensor;
-    return numbers(shape, Array.from(data as ArrayLike<number | bigint>, Number));
-  }
+  if (value !== undefined && 'tensor' in value) return { kind: 'constant', constant: constantOf(value.tensor) };
   if (float !== undefined && 'float' in float) return numbers([], [float.float]);
-  if (int !== undefined && 'int' in int) return numbers([], [int.int]);
+  if (int !== undefined && 'int' in int) return numbers([], [int.int], true);
   if (floats !== undefined && 'floats' in floats) return numbers([floats.floats.length], floats.floats);
-  if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints);
+  if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints, true);
   throw unsupported(node, 'a constant that is no number');
 }
 
@@ -321,13 +319,14 @@ function flatten(importer: Importer, node: OnnxNode, [x, shape]: readonly (Impor
   const { value, axes } = source;
   const [, height, width, channels] = value.type.shape as [number, number, number, number];
   const features = height * width * channels;
+  const axis = attribute(node, 'axis', 'int', 1);
+  if ((axis + axes.length) % axes.length !== 1) throw unsupported(node, `the axis ${axis}`);
   const wanted = shape === undefined ? [0, -1] : [...constantInput(node, shape, 'shape').data];
   const isFlat =
     wanted.slice(2).every((each) => each === 1) &&
     (wanted[0] === 0 || wanted[0] === 1 || wanted[0] === -1) &&
     (wanted[1] === -1 || wanted[1] === features);
-  if (!isFlat || wanted.length < 2 || attribute(node, 'axis', 'int', 1) !== 1)
-    throw unsupported(node, `a tensor of shape [${wanted.join(', ')}]`);
+  if (!isFlat || wanted.length < 2) throw unsupported(node, `a tensor of shape [${wanted.join(', ')}]`);
   const to: Axes = wanted.length === 2 ? 'NC' : 'NCHW';
   if (height === 1 && width === 1) return { ...source, axes: to };
   const flat = importer.graph.apply(

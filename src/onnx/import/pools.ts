@@ -7,12 +7,17 @@ import { attribute, type Computed, channelsOf, type Imported, type Importer, nam
 import { constantInput } from './quantized.js';
 import { windowOf } from './windows.js';
 
-export function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
-  const source = importer.operand(x!, node);
-  const { value } = source;
+function squareWindow(node: OnnxNode): readonly [number, number] {
   const kernel = attribute(node, 'kernel_shape', 'ints', []);
   if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
   if (attribute(node, 'dilations', 'ints', [1, 1]).some((each) => each !== 1)) throw unsupported(node, 'dilations');
+  return [kernel[0]!, kernel[0]!];
+}
+
+export function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
+  const source = importer.operand(x!, node);
+  const { value } = source;
+  const kernel = squareWindow(node);
   const window = windowOf(node, source, kernel);
   const name = importer.name(nameOf(node));
   const size = kernel[0]!;
@@ -31,8 +36,7 @@ export function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Impor
 /** Means of what lies inside of the image; without padding it makes no difference whether that counts. */
 export function averaging(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
   const source = importer.real(x!, node);
-  const kernel = attribute(node, 'kernel_shape', 'ints', []);
-  if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
+  const kernel = squareWindow(node);
   const window = windowOf(node, source, kernel);
   if (attribute(node, 'count_include_pad', 'int', 0) !== 0 && window.padTop + window.padLeft > 0)
     throw unsupported(node, 'padding that counts');

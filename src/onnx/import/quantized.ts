@@ -84,7 +84,9 @@ export function quantizeLinear(
   if (x!.kind === 'constant') {
     if (zero?.data.some((each) => each !== point)) throw unsupported(node, 'a zero point per channel');
     const axis = axisFrom(node, x!.constant.shape.length);
-    const { levels } = quantizedConstant(node, x!.constant, { step, axis, zeroPoint: point, low, high });
+    // Rounded before the zero point comes in, unlike Quant.
+    const around = { step, axis, zeroPoint: 0, low: low - point, high: high - point };
+    const { levels } = quantizedConstant(node, x!.constant, around);
     const data = Float64Array.from(levels!.integers, (each) => each + point);
     return { kind: 'constant', constant: { shape: x!.constant.shape, data } };
   }
