@@ -163,7 +163,7 @@ function differenceBetween(found: ArrayLike<number>, wanted: ArrayLike<number>):
 /** ONNX's names of element types that subbit does not know. */
 const elementTypeNames: Readonly<Record<string, string>> = {
   ...{
-    0: 'sequences',
+    0: 'none (sequences)',
     10: 'float16',
     13: 'uint64',
     16: 'bfloat16',
@@ -187,7 +187,7 @@ export function nodeTestRow(op: string, results: readonly NodeTestResult[]): str
     const [, what, value] =
       /^(elements of type|the axis|a constant of shape|axes:|.*? of shape) (.+)$/.exec(reason!) ?? [];
     const group = reasons.get(what ?? reason!) ?? { times: 0, values: new Set() };
-    if (value !== undefined) group.values.add(elementTypeNames[value] ?? value);
+    if (value !== undefined) group.values.add((what === 'elements of type' && elementTypeNames[value]) || value);
     group.times++;
     reasons.set(what ?? reason!, group);
   }
