@@ -27,10 +27,10 @@ export async function predictionsOf(run: string, source: string): Promise<{ imag
  * Logits of the network that `train --from` makes of an ONNX model, before any step, in floats; images as for `logitsOf`. `layers`: its layers
  * with weights.
  */
-export function trainableLogitsOf(
+export async function trainableLogitsOf(
   file: string,
   images: Uint8Array,
-): { logits: Float32Array; layers: readonly string[] } {
+): Promise<{ logits: Float32Array; layers: readonly string[] }> {
   const network = trainableOnnx('imported', decodeOnnx(readFileSync(file), { name: file }));
   const classes = Array.from({ length: network.classes }, (_, i) => String(i));
   const { json, zeroPoints, step } = network;
@@ -39,12 +39,12 @@ export function trainableLogitsOf(
   });
   const { height, width, channels } = network.preset.input;
   const batch = images.length / (height * width * channels);
-  const tensors = withStatistics(createReference(), definition, {
+  const tensors = await withStatistics(createReference(), definition, {
     ...{ tensors: network.tensors, names: network.unmeasured, images },
   });
   const session = new EvaluationSession(createReference(), definition, { batch });
   fillVariables(session.variables, tensors);
-  session.evaluate(images, [], batch);
+  await session.evaluate(images, [], batch);
   const layers = Object.keys(tensors).filter((name) => name.endsWith('/filter'));
   return { logits: session.plan.tensor('logits') as Float32Array, layers };
 }

@@ -55,7 +55,7 @@ export async function weightsFrom(
   const backend = await openBackend(options);
   try {
     const { images } = data.train;
-    return { tensors: withStatistics(backend, float, { tensors, names: unmeasured, images }), classes };
+    return { tensors: await withStatistics(backend, float, { tensors, names: unmeasured, images }), classes };
   } finally {
     backend.dispose();
   }

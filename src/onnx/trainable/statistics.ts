@@ -23,7 +23,7 @@ interface Statistics {
  * The tensors with what was measured for the batch norms `names`. `network` computes in floats; `images` are bytes [count, H, W, C] of its
  * input size, at least one.
  */
-export function withStatistics(
+export async function withStatistics(
   backend: Backend,
   network: NetworkDefinition,
   {
@@ -31,7 +31,7 @@ export function withStatistics(
     names,
     images,
   }: { readonly tensors: Checkpoint['tensors']; readonly names: readonly string[]; readonly images: Uint8Array },
-): Checkpoint['tensors'] {
+): Promise<Checkpoint['tensors']> {
   const { height, width, channels } = network.input;
   const size = height * width * channels;
   const count = Math.min(batch, images.length / size);
@@ -52,6 +52,7 @@ export function withStatistics(
     for (let i = 0; i < numBatches; i++) {
       plan.tensor('images').set(images.subarray(i * count * size, (i + 1) * count * size));
       plan.run();
+      await plan.read();
       for (const { name } of norms) {
         const [mean, variance] = [plan.tensor(`${name}/mean`), plan.tensor(`${name}/variance`)];
         const sum = sums.get(name) ?? { mean: new Float64Array(mean.length), squares: new Float64Array(mean.length) };

@@ -258,8 +258,8 @@ describe.each(Object.entries(models))('%s', (_, model) => {
     expectClose(logitsOf(network, images), graphLogitsOf(imported.graph, images));
   });
 
-  test('also with measured statistics, and in training with those of the batch', () => {
-    const measured = withStatistics(createReference(), defineNetwork(describeNetwork(network)), {
+  test('also with measured statistics, and in training with those of the batch', async () => {
+    const measured = await withStatistics(createReference(), defineNetwork(describeNetwork(network)), {
       ...{ tensors: network.tensors, names: network.unmeasured, images },
     });
     const expected = graphLogitsOf(imported.graph, images);
