@@ -6,10 +6,14 @@ import { openData, prepareDataset } from '../../src/data/index.js';
 import { deployGraph } from '../../src/deploy/index.js';
 import { decodeOnnx } from '../../src/formats/onnx-reader.js';
 import { checked } from '../../src/formats/subbit.js';
+import { defineNetwork } from '../../src/nn/network.js';
 import { importOnnx } from '../../src/onnx/import/index.js';
+import { trainableOnnx, withStatistics } from '../../src/onnx/trainable/index.js';
 import { DeployedModel } from '../../src/runtime/model.js';
 import { findNewest } from '../../src/train/checkpoint.js';
+import { fillVariables } from '../../src/train/fill-variables.js';
 import { Model } from '../../src/train/model.js';
+import { EvaluationSession } from '../../src/train/session.js';
 
 /** Classes that the network of a run gives to the test images, with their bytes. */
 export async function predictionsOf(run: string, source: string): Promise<{ images: Uint8Array; classes: Int32Array }> {
@@ -17,6 +21,32 @@ export async function predictionsOf(run: string, source: string): Promise<{ imag
   const { test } = prepareDataset(await openData(source), model.input);
   const classes = Int32Array.from(await model.predict(test.images), ({ label }) => label);
   return { images: Uint8Array.from(test.images), classes };
+}
+
+/**
+ * Logits of the network that `train --from` makes of an ONNX model, before any step, in floats; images as for `logitsOf`. `layers`: its layers
+ * with weights.
+ */
+export async function trainableLogitsOf(
+  file: string,
+  images: Uint8Array,
+): Promise<{ logits: Float32Array; layers: readonly string[] }> {
+  const network = trainableOnnx('imported', decodeOnnx(readFileSync(file), { name: file }));
+  const classes = Array.from({ length: network.classes }, (_, i) => String(i));
+  const { json, zeroPoints, step } = network;
+  const definition = defineNetwork({
+    ...{ preset: 'imported', model: { json }, bits: '32-32-32', classes, zeroPoints, step },
+  });
+  const { height, width, channels } = network.preset.input;
+  const batch = images.length / (height * width * channels);
+  const tensors = await withStatistics(createReference(), definition, {
+    ...{ tensors: network.tensors, names: network.unmeasured, images },
+  });
+  const session = new EvaluationSession(createReference(), definition, { batch });
+  fillVariables(session.variables, tensors);
+  await session.evaluate(images, [], batch);
+  const layers = Object.keys(tensors).filter((name) => name.endsWith('/filter'));
+  return { logits: session.plan.tensor('logits') as Float32Array, layers };
 }
 
 export interface ImportedLogits {

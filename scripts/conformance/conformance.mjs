@@ -7,7 +7,7 @@
  *     PATH   a Python that has torch, brevitas, onnx, onnxoptimizer, onnxruntime and qonnx
  *            @default an environment of its own in build/conformance, made when it is missing
  *
- * Prints a line per check, and how many ran. Exit status 1 when one fails, or did not run.
+ * Prints a line per check, and how many ran; build/conformance/node-tests.md is the table of docs/interop.md. Exit status 1 when one fails, or did not run.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -63,10 +63,15 @@ function check(what, measure, isGood) {
   }
 }
 
-// In a file, because what it loads is found from there.
-const compute = join(folder, 'compute.mjs');
-writeFileSync(compute, await bundleTypescript('conformance/compute.ts'));
-const { predictionsOf, logitsOf } = await import(pathToFileURL(compute).href);
+/** A bundle lies in a file, because what it loads is found from there. */
+async function bundled(name) {
+  const file = join(folder, `${name}.mjs`);
+  writeFileSync(file, await bundleTypescript(`conformance/${name}.ts`));
+  return import(pathToFileURL(file).href);
+}
+
+const { predictionsOf, logitsOf, trainableLogitsOf } = await bundled('compute');
+const { operatorNames, runNodeTest, nodeTestRow } = await bundled('node-tests');
 let wanted = 0;
 
 const networks = [
@@ -117,9 +122,9 @@ const models = ['cnv-1-1', 'cnv-2-2', 'cnv-2-2-qcdq', 'residual-4-4', 'residual-
 script('brevitas_models.py', folder);
 const images = Uint8Array.from({ length: 4 * 32 * 32 * 3 }, (_, i) => (i * 7919) % 256);
 writeFileSync(join(folder, 'noise'), images);
+const largest = (found, expected) => found.reduce((most, each, i) => Math.max(most, Math.abs(each - expected[i])), 0);
 for (const model of models) {
   const file = join(folder, `${model}.onnx`);
-  const largest = (found, expected) => found.reduce((most, each, i) => Math.max(most, Math.abs(each - expected[i])), 0);
   wanted += 2;
   const expectedFile = join(folder, `${model}.logits`);
   const isThere = script('imports.py', file, join(folder, 'noise'), 32, 32, 3, expectedFile) !== undefined;
@@ -136,6 +141,36 @@ for (const model of models) {
     (error) => error < 2e-3,
   );
 }
+
+const networksOfTorch = ['resnet', 'mobilenet', 'squeezenet', 'vgg'].flatMap((name) => [name, `${name}-folded`]);
+const areThere = script('torch_models.py', folder, join(folder, 'noise')) !== undefined;
+for (const name of networksOfTorch) {
+  wanted++;
+  const found = areThere ? (await trainableLogitsOf(join(folder, `${name}.onnx`), images)).logits : undefined;
+  check(
+    `PyTorch ${name}, train --from before the first step: largest difference of logits from ONNX Runtime`,
+    () => found && largest(found, floats(join(folder, `${name}.logits`))),
+    (error) => error < 1e-5,
+  );
+}
+
+const nodeFolder = join(folder, 'node');
+mkdirSync(nodeFolder, { recursive: true });
+const cases = (script('node_tests.py', nodeFolder, ...operatorNames) ?? '').split('\n').map((line) => line.split(' '));
+const rows = [];
+for (const op of operatorNames) {
+  const results = cases.filter(([own]) => own === op).map(([, name]) => ({ name, ...runNodeTest(nodeFolder, name) }));
+  const bad = results.filter(({ status }) => status === 'failed');
+  for (const { name, reason } of bad) console.error(`${name}: ${reason}`);
+  if (results.length > 0) rows.push(nodeTestRow(op, results));
+  wanted++;
+  check(
+    `ONNX's node tests of ${op}: refused by name, or as expected`,
+    () => (results.length > 0 ? `${results.length - bad.length} of ${results.length}` : undefined),
+    () => bad.length === 0,
+  );
+}
+writeFileSync(join(folder, 'node-tests.md'), `${rows.join('\n')}\n`);
 
 console.log(`${ran} of ${wanted} checks ran, ${failed} failed`);
 process.exitCode = failed > 0 || ran < wanted ? 1 : 0;

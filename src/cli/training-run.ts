@@ -5,9 +5,11 @@ import { initialSelection } from '../compact/initial-selection.js';
 import type { Backend } from '../core/backend.js';
 import type { Graph } from '../core/graph.js';
 import type { Dataset } from '../data/index.js';
+import { floatBits } from '../nn/bits.js';
 import { buildGraph, type NetworkDefinition, openNetwork } from '../nn/network.js';
 import { isSelectionVariable } from '../nn/selection.js';
 import { type LayerSummary, summarize } from '../nn/summary.js';
+import { channelsOf } from '../ops/elementwise/elementwise.js';
 import { type Checkpoint, saveCheckpoint } from '../train/checkpoint.js';
 import type { RunDescription } from '../train/config.js';
 import { tensorboardFolder } from '../train/event-files.js';
@@ -16,6 +18,7 @@ import { type MetricsLine, MetricsWriter, metricsFile } from '../train/metrics.j
 import { RunFolder } from '../train/run-folder.js';
 import { TensorboardWriter } from '../train/tensorboard.js';
 import { type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
+import { UsageError } from '../util/errors.js';
 import type { BackendOptions } from './command.js';
 import { type ComputeOption, computeOf } from './compute-option.js';
 import { commandLineOf, configOf } from './config-file.js';
@@ -66,8 +69,11 @@ export interface NewRun {
 /** Begins a run in a folder of its own and trains. A mistake in the description leaves no folder behind. */
 export async function startTraining({ description, data, options, parser, output, parent }: NewRun): Promise<void> {
   const network = await openNetwork(description.network);
-  const { graph } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
+  const { graph, logits } = buildGraph(network, { batch: 1, training: true, seed: options.seed });
   const { length: classes } = description.network.classes;
+  const outputs = channelsOf(logits.type.shape);
+  if (outputs !== classes)
+    throw new UsageError(`the network has ${outputs} outputs and the data ${classes} classes; they must be as many`);
   const initial = parent && initialTensors(network, graph, parent, { classes, note: output.note });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const compute = computeOf(options, backend);
@@ -98,10 +104,13 @@ function initialTensors(
   parent: Weights,
   options: InitialOptions,
 ): Checkpoint['tensors'] {
-  const { selection } = network.options;
+  const { selection, ...others } = network.options;
+  // Quantizers may have parameters of their own, which begin as in a new network where the parent was a float one.
+  const float = { ...network, options: { ...others, bits: floatBits, bitsOf: {} } };
+  const { variables } = buildGraph(float, { batch: 1, training: true, seed: 0 }).graph;
   const own = [...graph.variables.values()]
     .map(({ value }) => ({ name: value.name, shape: value.type.shape }))
-    .filter(({ name }) => !isSelectionVariable(name));
+    .filter(({ name }) => !isSelectionVariable(name) && (variables.has(name) || name in parent.tensors));
   const { classes } = options;
   const { classes: before = classes } = parent;
   const isNew = ({ name, shape }: (typeof own)[number]): boolean => {

@@ -1,6 +1,7 @@
 /** The affine function, one per channel, that a chain of biases and batch norms is: in double precision, for rounding. */
 import type { Node, Value } from '../core/graph.js';
 import { stepOf, type TypedArray } from '../core/tensor.js';
+import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
 import { maxMultiplier } from '../ops/integer/rescale.js';
@@ -23,6 +24,13 @@ export interface Affine {
   /** real = slope[c] * integer + intercept[c] */
   readonly slope: readonly number[];
   readonly intercept: readonly number[];
+}
+
+/** What comes before a Relu at the end of the chain, or before several, which are one. */
+export function withoutRelu(pending: Pending): { readonly before: Pending; readonly isRelu: boolean } {
+  const { chain } = pending;
+  const end = chain.findLastIndex(({ op, attributes }) => op.name !== activate.name || attributes.kind !== 'relu') + 1;
+  return { before: { ...pending, chain: chain.slice(0, end) }, isRelu: end < chain.length };
 }
 
 /** Undefined when the chain has anything else in it. */

@@ -9,7 +9,8 @@
  * - A float layer's input that is bounded (clip, cabs) is rounded to 8 bits. What is not bounded (relu before global average
  *   and last layer) becomes fixed point, clamped 8 standard deviations above the mean as its batch norm states them.
  * - Residual streams are i32 fixed point with one step for the network: the finest that neither overflows (by static bounds)
- *   nor asks for a multiplier of more than 16 bits. RPReLU of a stream is rescalings of it (stream-rprelu.ts).
+ *   nor asks for a multiplier of more than 16 bits. RPReLU of a stream is rescalings of it (stream-rprelu.ts),
+ *   and relu one that is clamped at 0.
  *
  * While the graph is walked, a real value is a Pending: an integer value of the new graph, its scale, and the chain of real
  * nodes that were applied to it since. What consumes it decides what becomes of the chain.
@@ -32,7 +33,16 @@ import { rprelu } from '../ops/rprelu/rprelu.js';
 import { prune } from '../passes/prune.js';
 import { SubbitError } from '../util/errors.js';
 import { accumulatorsIn } from './accumulators.js';
-import { type Affine, affineOf, appended, clampOf, type Pending, rangeOf, stepOfClasses } from './affine.js';
+import {
+  type Affine,
+  affineOf,
+  appended,
+  clampOf,
+  type Pending,
+  rangeOf,
+  stepOfClasses,
+  withoutRelu,
+} from './affine.js';
 import { isMove, moved } from './moves.js';
 import { type Clamp, rescaled } from './rescaled.js';
 import { roundFilter } from './round-filter.js';
@@ -256,9 +266,8 @@ class Rounder {
 
   /** Integers 0 .. max (or -max .. max) that stand for an affine function of the pending ones, clamped. */
   #toFixedPoint(layer: string, pending: Pending, max: number): Value {
-    const last = pending.chain.at(-1);
-    const isRelu = last?.op.name === activate.name;
-    const affine = this.#affine(isRelu ? { ...pending, chain: pending.chain.slice(0, -1) } : pending, layer);
+    const { before, isRelu } = withoutRelu(pending);
+    const affine = this.#affine(before, layer);
     const range = clampOf(pending, affine, (value) => this.#constants.get(value)!.data);
     const step = range / max;
     this.roundings.push({ layer, what: `input to integers up to ${max}, clamped at ${range.toPrecision(3)}` });
@@ -330,10 +339,11 @@ class Rounder {
     const { integer: x, chain } = pending;
     this.streamed.add(value);
     if (chain.length === 0 && this.#streams.has(x)) return x;
-    const affine = this.#affine(pending, layer);
+    const { before, isRelu } = withoutRelu(pending);
+    const affine = this.#affine(before, layer);
     const range = rangeOf(affine, largestInteger(x.type.encoding!));
     for (const factor of affine.slope) this.largestFactor = Math.max(this.largestFactor, Math.abs(factor));
-    return this.#toGrid(`${value.name}/stream`, x, affine, { range, side: 0 });
+    return this.#toGrid(`${value.name}/stream`, x, affine, { range, side: isRelu ? 1 : 0 });
   }
 
   /** Integers as a stream of real numbers up to `range`; of those, the ones above (side 1) or below 0 (-1), or all. */

@@ -66,6 +66,14 @@ test('reads numbers that are not raw bytes, and half floats', () => {
   });
 });
 
+test('refuses integers that are none', () => {
+  // Floats, 1 and NaN, in a tensor of int64.
+  const file = fromHex('080e3a16120167' + '2a1108021007' + '22080000803f0000c07f' + '420166' + '42040a001015');
+  expect(() => decodeOnnx(file, { name: 'm' })).toThrow(
+    "'m' cannot be read: the tensor 'f' (int64) has the element NaN",
+  );
+});
+
 test('reads data from a file beside the model, and only what lies in it', () => {
   const file = fromHex(
     '080e3a3b1201672a36080210014201656a110a086c6f636174696f6e1205772e62696e6a0b0a066f66667365741201346a0b0a066c656e6774681201' +

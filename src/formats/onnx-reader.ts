@@ -193,6 +193,8 @@ class Decoder {
     const type = found[0] as OnnxElementType;
     const elements = this.#elementsOf(name, shape);
     const bytes = isExternal ? this.#externalBytes(name, external) : raw;
+    const odd = bytes === undefined && type === 'int64' ? numbers.find((each) => !Number.isInteger(each)) : undefined;
+    if (odd !== undefined) throw this.#from.error(`the tensor '${name}' (int64) has the element ${odd}`);
     const data = bytes === undefined ? fromNumbers(type, numbers, elements) : fromBytes(type, bytes, elements);
     if (data === undefined) {
       const given = bytes === undefined ? `${numbers.length} numbers` : `${bytes.length} bytes`;
@@ -298,7 +300,7 @@ function fromNumbers(type: OnnxElementType, numbers: readonly number[], elements
   const { array, bits } = elementTypes[type];
   if (bits < 8) return fromBytes(type, Uint8Array.from(numbers), elements);
   if (numbers.length !== elements) return undefined;
-  if (array === BigInt64Array) return BigInt64Array.from(numbers, (each) => BigInt(Math.trunc(each)));
+  if (array === BigInt64Array) return BigInt64Array.from(numbers, BigInt);
   return (array as typeof Float32Array).from(numbers) as OnnxArray;
 }
 

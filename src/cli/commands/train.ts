@@ -1,6 +1,7 @@
 /** subbit train: trains a preset, or continues a run. */
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
+import type { Dataset } from '../../data/index.js';
 import { presets } from '../../nn/models/index.js';
 import { openNetwork } from '../../nn/network.js';
 import { findNewest } from '../../train/checkpoint.js';
@@ -10,17 +11,19 @@ import { SubbitError, UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
 import { addConfigOption } from '../config-file.js';
+import { addFromOption, type FromOption, type OpenedModel, openFrom, weightsFrom } from '../from-option.js';
 import { loadData } from '../load-data.js';
 import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, type Output } from '../output.js';
-import { openWeights } from '../runs.js';
+import { openWeights, type Weights } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
 import { runTraining, startTraining } from '../training-run.js';
 
 interface TrainCommandOptions
   extends ModelOption,
+    FromOption,
     NetworkOptions,
     SelectionOptions,
     TrainingOptions,
@@ -41,7 +44,7 @@ export const trainCommand: CliCommand = {
         'start from the weights of a trained run, or of a safetensors file; a last layer for other classes begins anew',
       )
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
-    addModelOption(parser);
+    addFromOption(addModelOption(parser));
     addTrainingOptions(parser, { defaults: "the preset's" });
     addConfigOption(addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(parser))))).action(
       trainOrResume,
@@ -79,24 +82,30 @@ async function trainOrResume(preset: string | undefined, options: TrainCommandOp
     }
     return resumeRun(path, options, output);
   }
-  const chosen = await choosePreset(preset, options);
+  const { from, model, init } = options;
+  const chosen =
+    from === undefined ? await choosePreset(preset, options) : openFrom(from, [preset, model, init], options);
   if (chosen === undefined)
-    throw new UsageError(`train needs a preset (${Object.keys(presets).join(', ')}) or --model FILE`);
+    throw new UsageError(`train needs a preset (${Object.keys(presets).join(', ')}), --model FILE or --from FILE`);
   return startRun(chosen, options, parser, output);
 }
 
 async function startRun(
-  { preset, choice }: Chosen,
+  chosen: Chosen | OpenedModel,
   options: TrainCommandOptions,
   parser: Parser,
   output: Output,
 ): Promise<void> {
+  const { preset, choice } = chosen;
   const source = options.data ?? preset.data;
   if (source === undefined)
     throw new UsageError(`${preset.name} needs --data NAME or --data PATH (see: subbit data list)`);
   const choices = { ...networkChoices(options), ...selectionChoices(options) };
   const data = await loadData(source, preset.input, output, options);
-  const { classes, zeroPoints, step } = data;
+  const { classes } = data;
+  // What a byte means is the network's, where it brings weights along.
+  const { zeroPoints, step } = 'network' in chosen ? chosen.network : data;
+  const parent = await parentOf(chosen, data, options, output);
   const renewals = renewalChoices(options);
   const defaults = { ...preset.training, ...(renewals && { renewals }) };
   await startTraining({
@@ -108,8 +117,19 @@ async function startRun(
     options,
     parser,
     output,
-    ...(options.init === undefined ? {} : { parent: openWeights(options.init, output.note) }),
+    ...(parent && { parent }),
   });
+}
+
+/** What the training starts from, if anything. */
+async function parentOf(
+  chosen: Chosen | OpenedModel,
+  data: Dataset,
+  options: TrainCommandOptions,
+  { note }: Output,
+): Promise<Weights | undefined> {
+  if ('network' in chosen) return weightsFrom(chosen, data, { ...options, note });
+  return options.init === undefined ? undefined : openWeights(options.init, note);
 }
 
 async function resumeRun(path: string, options: TrainCommandOptions, output: Output): Promise<void> {

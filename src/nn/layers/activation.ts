@@ -48,3 +48,8 @@ function requireSameInput(scope: Scope, first: string, other: string): void {
 export function relu(name: string): Layer {
   return ({ graph }, x) => graph.apply(activate, name, [x], { kind: 'relu' });
 }
+
+/** min(max(x, 0), 1) */
+export function clip(name: string): Layer {
+  return ({ graph }, x) => graph.apply(activate, name, [x], { kind: 'clip' });
+}

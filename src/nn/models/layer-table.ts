@@ -3,12 +3,14 @@ import {
   activation,
   averagePool,
   batchNorm,
+  clip,
   conv,
   dense,
   dropout,
   flatten,
   globalAverage,
   maxPool,
+  normalize,
   prelu,
   relu,
   rprelu,
@@ -68,6 +70,12 @@ const next: OptionRule = {
   holds: (value) => isName(value) || (Array.isArray(value) && value.length > 0 && value.every(isName)),
 };
 
+const perChannel: OptionRule = {
+  says: 'a list of one finite number per channel',
+  holds: (value) =>
+    Array.isArray(value) && value.length >= 1 && value.length <= 65536 && value.every((each) => Number.isFinite(each)),
+};
+
 /** The index of a maximum is one byte, so windows of maxima are at most 15 wide. */
 const maxPoolOptions = { size: required(integerIn(1, 15)), stride, padding };
 const averagePoolOptions = { size: required(integerIn(1, 255)), stride, padding };
@@ -103,7 +111,9 @@ export const layerKinds: Readonly<Record<string, LayerKind>> = {
   maxPool: named(maxPoolOptions, maxPool),
   averagePool: named(averagePoolOptions, averagePool),
   globalAverage: named({}, globalAverage),
+  normalize: named({ steps: required(perChannel), offsets: required(perChannel) }, normalize),
   relu: named({}, relu),
+  clip: named({}, clip),
   prelu: named({}, prelu),
   rprelu: named({}, rprelu),
   dropout: named({ rate: required(numberIn(0, 1)) }, dropout),

@@ -162,7 +162,12 @@ class ModelReader {
           `${place}.branches`,
           `must be a list of at least two lists of layers, not ${show(branches)}`,
         );
-      const [first, ...others] = branches.map((each, i) => this.list(each, `${place}.branches[${i}]`, depth));
+      const [first, ...others] = branches.map((each, i) =>
+        // What comes in itself, as in DenseNets.
+        Array.isArray(each) && each.length === 0
+          ? () => sequential()
+          : this.list(each, `${place}.branches[${i}]`, depth),
+      );
       return (classes) => concat(name, [first!(classes), ...others.map((build) => build(classes))]);
     },
   };

@@ -14,16 +14,19 @@ export interface Constant {
   readonly shape: readonly number[];
   readonly data: Float64Array;
   readonly levels?: ConstantLevels;
+  /** Whether its type is one of integers, whose quotients are rounded towards 0. @default false */
+  readonly isWhole?: boolean;
 }
 
 export function constantOf({ shape, data }: OnnxTensor): Constant {
-  return { shape, data: Float64Array.from(data as ArrayLike<number | bigint>, Number) };
+  const isWhole = !(data instanceof Float32Array || data instanceof Float64Array);
+  return { shape, data: Float64Array.from(data as ArrayLike<number | bigint>, Number), isWhole };
 }
 
 export const scalar = (value: number): Constant => ({ shape: [], data: Float64Array.of(value) });
 
 /** axes[i] is the axis that becomes axis i. */
-export function permuted({ shape, data, levels }: Constant, axes: readonly number[]): Constant {
+export function permuted({ shape, data, levels, isWhole = false }: Constant, axes: readonly number[]): Constant {
   const strides = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
   const newShape = axes.map((axis) => shape[axis]!);
   const from = Int32Array.from({ length: data.length }, (_, i) => {
@@ -35,20 +38,29 @@ export function permuted({ shape, data, levels }: Constant, axes: readonly numbe
     }
     return at;
   });
-  const moved: Constant = { shape: newShape, data: Float64Array.from(from, (i) => data[i]!) };
+  const moved: Constant = { shape: newShape, data: Float64Array.from(from, (i) => data[i]!), isWhole };
   if (levels === undefined) return moved;
   const integers = Int32Array.from(from, (i) => levels.integers[i]!);
   return { ...moved, levels: { ...levels, integers, axis: axes.indexOf(levels.axis) } };
 }
 
 /** The same elements in another shape; undefined when their number differs. Scales along an axis are lost with it, and levels with them. */
-export function reshaped({ data, levels, shape: before }: Constant, wanted: readonly number[]): Constant | undefined {
+export function reshaped(
+  { data, levels, shape: before, isWhole = false }: Constant,
+  wanted: readonly number[],
+): Constant | undefined {
   const given = wanted.map((extent, axis) => (extent === 0 ? (before[axis] ?? 0) : extent));
   const known = sizeOf(given.filter((extent) => extent >= 0));
   const shape = given.map((extent) => (extent < 0 ? data.length / known : extent));
   if (sizeOf(shape) !== data.length || shape.some((extent) => !Number.isInteger(extent))) return undefined;
   const keepsLevels = levels !== undefined && levels.scale.length === 1;
-  return { shape, data, ...(keepsLevels ? { levels } : {}) };
+  return { shape, data, isWhole, ...(keepsLevels ? { levels } : {}) };
+}
+
+export function scaled({ shape, data, levels }: Constant, factor: number): Constant {
+  if (factor === 1) return { shape, data, ...(levels && { levels }) };
+  const times = (each: number): number => Math.fround(each * factor);
+  return { shape, data: data.map(times), ...(levels && { levels: { ...levels, scale: levels.scale.map(times) } }) };
 }
 
 const elementwise: Readonly<Record<string, (a: number, b: number) => number>> = {
@@ -75,10 +87,12 @@ export function combined(op: string, a: Constant, b: Constant): Constant | undef
     }
     return at;
   };
+  const isWhole = (a.isWhole ?? false) && (b.isWhole ?? false);
+  const round = isWhole ? Math.trunc : Math.fround;
   const data = Float64Array.from({ length: sizeOf(shape) }, (_, i) =>
-    Math.fround(compute(a.data[placeIn(left!, i)]!, b.data[placeIn(right!, i)]!)),
+    round(compute(a.data[placeIn(left!, i)]!, b.data[placeIn(right!, i)]!)),
   );
-  return { shape, data };
+  return { shape, data, isWhole };
 }
 
 /** The axis along which a constant that is broadcast to a tensor of this rank varies: undefined for one number, "several" for more than one axis. */

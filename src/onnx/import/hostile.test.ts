@@ -5,6 +5,7 @@ import type { OnnxAttribute, OnnxModel, OnnxNode } from '../../formats/onnx-mode
 import { decodeOnnx } from '../../formats/onnx-reader.js';
 import { encodeOnnx } from '../../formats/onnx-writer.js';
 import { SubbitError } from '../../util/errors.js';
+import { trainableOnnx } from '../trainable/index.js';
 import { importOnnx } from './index.js';
 
 const domain = 'qonnx.custom_op.general';
@@ -49,6 +50,12 @@ const model: OnnxModel = {
   opset: 21,
 };
 
+const asIdentity = ({ inputs, outputs }: OnnxNode): OnnxNode => ({
+  op: 'Identity',
+  inputs: inputs.slice(0, 1),
+  outputs,
+});
+
 function expectClear(run: () => unknown): void {
   try {
     run();
@@ -58,8 +65,10 @@ function expectClear(run: () => unknown): void {
   }
 }
 
-test('the model itself can be imported', () => {
+test('the model itself can be imported, and trained without its quantizers', () => {
   expect(importOnnx(model).classes).toHaveLength(2);
+  const nodes = model.nodes.map((node) => (node.op === 'Quant' ? asIdentity(node) : node));
+  expect(trainableOnnx('m', { ...model, nodes }).classes).toBe(2);
 });
 
 test('mutated bytes', () => {
@@ -104,7 +113,7 @@ const operators = [
     'Pad',
     'QuantizeLinear',
   ],
-  ...['Relu', 'Reshape', 'Softmax', 'Sub', 'Transpose', 'Quant', 'BipolarQuant'],
+  ...['ReduceMean', 'Relu', 'Reshape', 'Softmax', 'Sub', 'Transpose', 'Quant', 'BipolarQuant'],
 ];
 const number = fc.oneof(fc.integer({ min: -3, max: 9 }), fc.constantFrom(2 ** 31, -(2 ** 40), 0.5));
 const value: fc.Arbitrary<OnnxAttribute> = fc.oneof(
@@ -135,8 +144,8 @@ test('other operators, inputs and attributes', () => {
     attributes: fc.dictionary(fc.constantFrom(...attributes), value, { maxKeys: 3 }),
   });
   fc.assert(
-    fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), (changes) => {
-      const nodes: OnnxNode[] = [...model.nodes];
+    fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), fc.boolean(), (changes, isFloat) => {
+      const nodes: OnnxNode[] = model.nodes.map((node) => (isFloat && node.op === 'Quant' ? asIdentity(node) : node));
       for (const { at, op, inputs, attributes } of changes) {
         const node = nodes[at]!;
         const where = op === undefined ? {} : op.endsWith('Quant') ? { op, domain } : { op };
@@ -145,6 +154,7 @@ test('other operators, inputs and attributes', () => {
         nodes[at] = { ...base, ...where, ...(inputs && { inputs }), attributes: { ...node.attributes, ...attributes } };
       }
       expectClear(() => importOnnx({ ...model, nodes }));
+      expectClear(() => trainableOnnx('m', { ...model, nodes }));
     }),
     { numRuns: 5000 },
   );

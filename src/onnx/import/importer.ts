@@ -29,6 +29,8 @@ export type Imported =
     }
   /** |source|, which only min(1, |x|) can use. */
   | { readonly kind: 'absolute'; readonly source: Computed }
+  /** A softmax of the logits `source`, which only the model's output may be. */
+  | { readonly kind: 'probabilities'; readonly source: Computed }
   /** What QuantizeLinear gives: integers low .. high, which stand for (integer - zeroPoint) * step. */
   | {
       readonly kind: 'integers';
@@ -98,6 +100,7 @@ export class Importer {
     if (tensor.kind === 'input') return { kind: 'computed', value: this.#bytes(tensor, node), axes: tensor.axes };
     if (tensor.kind === 'constant') throw unsupported(node, 'a constant where the image is expected');
     if (tensor.kind === 'absolute') throw unsupported(node, 'an absolute value without Min(.., 1)');
+    if (tensor.kind === 'probabilities') throw unsupported(node, 'a Softmax before the end of the model');
     throw unsupported(node, 'integers that no DequantizeLinear follows');
   }
 
@@ -209,7 +212,9 @@ export function encodingOf(integers: Int32Array): { encoding: Encoding; stored: 
   return { encoding, stored: Uint8Array.from(integers, (each) => each + zeroPoint) };
 }
 
-export const nameOf = ({ name, outputs }: OnnxNode): string => name || outputs[0]!;
+/** PyTorch's name of the module, as its weights have it, where there is one: 'layer1.0.conv1' of 'layer1.0.conv1.weight'. */
+export const nameOf = ({ name, inputs, outputs }: OnnxNode): string =>
+  /^(.+)\.weight$/.exec(inputs[1] ?? '')?.[1] ?? (name || outputs[0]!);
 
 /** Of what is computed, in our order of axes. */
 export const channelsOf = ({ value }: Computed): number => value.type.shape.at(-1)!;

@@ -54,24 +54,32 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       ? { zeroPoints: perChannel([0]), steps: perChannel([1]) }
       : { zeroPoints: perChannel(zeroPoints), steps: perChannel([step]) }),
   });
-  for (const node of inOrder(model)) {
-    const operator = operators[node.domain === undefined ? node.op : `${node.domain}.${node.op}`];
-    if (operator === undefined) throw new SubbitError(`${describe(node)}: the operator is not supported`);
-    const inputs = node.inputs.map((name) => (name === '' ? undefined : tensors.get(name)));
-    const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined);
-    if (missing !== undefined)
-      throw new SubbitError(`${describe(node)}: its input '${missing}' is nowhere in the model`);
-    if (inputs[0] === undefined && node.op !== 'Constant') throw new SubbitError(`${describe(node)}: it has no input`);
-    tensors.set(node.outputs[0]!, operator(importer, node, inputs));
-  }
+  for (const node of inOrder(model)) importNode(importer, node, tensors);
   const result = tensors.get(output.name);
   if (result === undefined) throw new SubbitError(`the output '${output.name}' is computed nowhere in the model`);
-  const logits = importer.real(result, { op: 'output', name: output.name, inputs: [], outputs: [output.name] });
+  // What is deployed and trained are logits; their order is that of the probabilities.
+  const logits = importer.real(result.kind === 'probabilities' ? result.source : result, {
+    op: 'output',
+    name: output.name,
+    inputs: [],
+    outputs: [output.name],
+  });
   const [, outHeight, outWidth, count] = logits.value.type.shape as [number, number, number, number];
   if (outHeight !== 1 || outWidth !== 1 || logits.image !== undefined)
     throw new SubbitError(`the output '${output.name}' is no row of numbers per image`);
   importer.graph.output('logits', logits.value);
   return { graph: importer.graph, input: image, classes: classesOf(model, count) };
+}
+
+/** Adds what a node computes to the graph and to `tensors`, which has its inputs by name. */
+export function importNode(importer: Importer, node: OnnxNode, tensors: Map<string, Imported>): void {
+  const operator = operators[node.domain === undefined ? node.op : `${node.domain}.${node.op}`];
+  if (operator === undefined) throw new SubbitError(`${describe(node)}: the operator is not supported`);
+  const inputs = node.inputs.map((name) => (name === '' ? undefined : tensors.get(name)));
+  const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined);
+  if (missing !== undefined) throw new SubbitError(`${describe(node)}: its input '${missing}' is nowhere in the model`);
+  if (inputs[0] === undefined && node.op !== 'Constant') throw new SubbitError(`${describe(node)}: it has no input`);
+  tensors.set(node.outputs[0]!, operator(importer, node, inputs));
 }
 
 function classesOf({ metadata = {} }: OnnxModel, count: number): readonly string[] {

@@ -1,14 +1,13 @@
 /** What each operator of ONNX becomes: a new one is an entry, under its name (with its domain, where it is not a standard one). */
 import type { Value } from '../../core/graph.js';
-import type { OnnxNode } from '../../formats/onnx-model.js';
+import { elementTypes, type OnnxNode } from '../../formats/onnx-model.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { concat, isJoinable } from '../../ops/concat/concat.js';
 import { add, reshape } from '../../ops/elementwise/elementwise.js';
-import { averagePool, wholeImage } from '../../ops/pool/average-pool.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
-import { type Constant, combined, permuted, reshaped } from './constants.js';
+import { type Constant, combined, constantOf, permuted, reshaped, scaled } from './constants.js';
 import {
   type Axes,
   attribute,
@@ -22,7 +21,8 @@ import {
   unsupported,
   withBias,
 } from './importer.js';
-import { averaging, convolution, dense, pooling } from './products.js';
+import { averaging, globalAverage, pooling, reduceMean } from './pools.js';
+import { convolution, dense } from './products.js';
 import { bipolarQuant, constantInput, dequantizeLinear, narrowed, quant, quantizeLinear } from './quantized.js';
 
 /** Inputs that a node leaves out are undefined. */
@@ -39,6 +39,7 @@ export const operators: Readonly<Record<string, Operator>> = {
   BatchNormalization(importer, node, [x, gamma, beta, mean, variance]) {
     const source = importer.real(x!, node);
     requireChannelsLast(node, source);
+    if (attribute(node, 'training_mode', 'int', 0) !== 0) throw unsupported(node, 'training_mode');
     const parameters = Object.entries({ mean, variance, gamma, beta }).map(([part, tensor]) =>
       importer.storeReal(`${nameOf(node)}/${part}`, constantInput(node, tensor, part).data),
     );
@@ -48,40 +49,28 @@ export const operators: Readonly<Record<string, Operator>> = {
     });
     return { ...source, value };
   },
-  Cast: same,
+  Cast: cast,
   Clip: clip,
   Concat: concatenation,
   Constant: constant,
   Conv: convolution,
   DequantizeLinear: dequantizeLinear,
-  Dropout: same,
+  Dropout: dropout,
   Flatten: flatten,
   Gemm(importer, node, [x, weights, bias]) {
-    const { alpha, beta, transA, transB } = Object.fromEntries(
-      [
-        ['alpha', 'float', 1],
-        ['beta', 'float', 1],
-        ['transA', 'int', 0],
-        ['transB', 'int', 0],
-      ].map(([name, kind, otherwise]) => [name, attribute(node, name as string, kind as 'int', otherwise as number)]),
+    if (attribute(node, 'transA', 'int', 0) !== 0) throw unsupported(node, 'transA');
+    const stored = scaled(constantInput(node, weights, 'matrix'), attribute(node, 'alpha', 'float', 1));
+    const isTransposed = attribute(node, 'transB', 'int', 0) === 1;
+    const product = dense(importer, node, x!, isTransposed ? permuted(stored, [1, 0]) : stored);
+    if (bias === undefined) return product;
+    return withBias(
+      importer,
+      node,
+      product,
+      scaled(constantInput(node, bias, 'bias'), attribute(node, 'beta', 'float', 1)),
     );
-    if (alpha !== 1 || beta !== 1 || transA !== 0) throw unsupported(node, 'alpha, beta or transA');
-    const stored = constantInput(node, weights, 'matrix');
-    const product = dense(importer, node, x!, transB === 1 ? permuted(stored, [1, 0]) : stored);
-    return bias === undefined ? product : withBias(importer, node, product, constantInput(node, bias, 'bias'));
   },
-  GlobalAveragePool(importer, node, [x]) {
-    const source = importer.real(x!, node);
-    return {
-      ...source,
-      value: importer.graph.apply(
-        averagePool,
-        importer.name(nameOf(node)),
-        [source.value],
-        wholeImage(source.value.type.shape),
-      ),
-    };
-  },
+  GlobalAveragePool: globalAverage,
   // Whether x > 0: an approximate sign, of which the one bit that follows is all that is read.
   Greater(importer, node, [x, other]) {
     if (constantInput(node, other, 'number').data.some((each) => each !== 0)) throw unsupported(node, 'a number but 0');
@@ -121,6 +110,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     return leaky(importer, node, source, perChannel(node, source, constantInput(node, slope, 'slope')));
   },
   QuantizeLinear: quantizeLinear,
+  ReduceMean: reduceMean,
   Relu(importer, node, [x]) {
     const source = importer.real(x!, node);
     return {
@@ -129,7 +119,14 @@ export const operators: Readonly<Record<string, Operator>> = {
     };
   },
   Reshape: flatten,
-  Softmax: same,
+  Softmax(importer, node, [x]) {
+    const source = importer.real(x!, node);
+    const rank = source.axes === 'NC' ? 2 : 4;
+    const axis = attribute(node, 'axis', 'int', importer.opset < 13 ? 1 : -1);
+    if ((axis + rank) % rank !== source.axes.indexOf('C'))
+      throw unsupported(node, `the axis ${axis} of ${source.axes}`);
+    return { kind: 'probabilities', source };
+  },
   Transpose: transpose,
   'qonnx.custom_op.general.Quant': (importer, node, inputs) => quant(importer, node, inputs),
   'qonnx.custom_op.general.BipolarQuant': (importer, node, inputs) => bipolarQuant(importer, node, inputs),
@@ -170,6 +167,28 @@ function concatenation(importer: Importer, node: OnnxNode, inputs: readonly (Imp
     .map((each) => each.value)
     .reduce((a, b) => importer.graph.apply(concat, importer.name(nameOf(node)), [a, b], {}));
   return { ...parts[0]!, value };
+}
+
+/** Computed tensors are real numbers, so only what keeps them so does nothing; constants are rounded as their new type says. */
+function cast(_: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
+  const to = attribute(node, 'to', 'int', undefined);
+  const name = Object.entries(elementTypes).find(([, { code }]) => code === to)?.[0] ?? `of number ${to}`;
+  const isReal = name === 'float32' || name === 'float64';
+  if (x!.kind !== 'constant') {
+    if (!isReal) throw unsupported(node, `a cast to the type ${name} of what is computed`);
+    return x!;
+  }
+  if (!isReal && !/^u?int(32|64)$/.test(name)) throw unsupported(node, `a cast to the type ${name}`);
+  const { shape, data } = x!.constant;
+  const round = name === 'float32' ? Math.fround : name === 'float64' ? (each: number) => each : Math.trunc;
+  return { kind: 'constant', constant: { shape, data: data.map(round), isWhole: !isReal } };
+}
+
+/** Nothing, but in training, which a model says by an input of its own. */
+function dropout(_: Importer, node: OnnxNode, [x, , training]: readonly (Imported | undefined)[]): Imported {
+  const isTraining = training !== undefined && constantInput(node, training, 'training_mode').data[0] !== 0;
+  if (isTraining) throw unsupported(node, 'training_mode');
+  return x!;
 }
 
 function missing(node: OnnxNode): never {
@@ -227,6 +246,7 @@ function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Impo
   const apply = (kind: 'relu' | 'clip', value: Value): Value =>
     importer.graph.apply(activate, importer.name(name), [value], { kind });
   if (ends[0] === 0 && ends[1] === Number.POSITIVE_INFINITY) return { ...source, value: apply('relu', source.value) };
+  if (!ends.some(Number.isFinite)) return source;
   if (!ends.every(Number.isFinite)) throw unsupported(node, `the range ${ends[0]} to ${ends[1]}`);
   const width = ends[1] - ends[0];
   if (!(width > 0)) throw unsupported(node, `the range ${ends[0]} to ${ends[1]}`);
@@ -244,18 +264,15 @@ function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Impo
 
 function constant(_: Importer, node: OnnxNode): Imported {
   const { value, value_float: float, value_int: int, value_floats: floats, value_ints: ints } = node.attributes ?? {};
-  const numbers = (shape: readonly number[], data: readonly number[]): Imported => ({
+  const numbers = (shape: readonly number[], data: readonly number[], isWhole = false): Imported => ({
     kind: 'constant',
-    constant: { shape, data: Float64Array.from(data) },
+    constant: { shape, data: Float64Array.from(data), isWhole },
   });
-  if (value !== undefined && 'tensor' in value) {
-    const { shape, data } = value.tensor;
-    return numbers(shape, Array.from(data as ArrayLike<number | bigint>, Number));
-  }
+  if (value !== undefined && 'tensor' in value) return { kind: 'constant', constant: constantOf(value.tensor) };
   if (float !== undefined && 'float' in float) return numbers([], [float.float]);
-  if (int !== undefined && 'int' in int) return numbers([], [int.int]);
+  if (int !== undefined && 'int' in int) return numbers([], [int.int], true);
   if (floats !== undefined && 'floats' in floats) return numbers([floats.floats.length], floats.floats);
-  if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints);
+  if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints, true);
   throw unsupported(node, 'a constant that is no number');
 }
 
@@ -302,13 +319,14 @@ function flatten(importer: Importer, node: OnnxNode, [x, shape]: readonly (Impor
   const { value, axes } = source;
   const [, height, width, channels] = value.type.shape as [number, number, number, number];
   const features = height * width * channels;
+  const axis = attribute(node, 'axis', 'int', 1);
+  if ((axis + axes.length) % axes.length !== 1) throw unsupported(node, `the axis ${axis}`);
   const wanted = shape === undefined ? [0, -1] : [...constantInput(node, shape, 'shape').data];
   const isFlat =
     wanted.slice(2).every((each) => each === 1) &&
     (wanted[0] === 0 || wanted[0] === 1 || wanted[0] === -1) &&
     (wanted[1] === -1 || wanted[1] === features);
-  if (!isFlat || wanted.length < 2 || attribute(node, 'axis', 'int', 1) !== 1)
-    throw unsupported(node, `a tensor of shape [${wanted.join(', ')}]`);
+  if (!isFlat || wanted.length < 2) throw unsupported(node, `a tensor of shape [${wanted.join(', ')}]`);
   const to: Axes = wanted.length === 2 ? 'NC' : 'NCHW';
   if (height === 1 && width === 1) return { ...source, axes: to };
   const flat = importer.graph.apply(

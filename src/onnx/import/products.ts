@@ -1,11 +1,8 @@
-/** Convolutions, matrices and pooling windows of ONNX models. */
+/** Convolutions and matrices of ONNX models. */
 import type { TensorType } from '../../core/tensor.js';
 import type { OnnxNode } from '../../formats/onnx-model.js';
 import { conv2d } from '../../ops/conv2d/conv2d.js';
 import { spanOf } from '../../ops/conv2d/geometry.js';
-import { averagePool } from '../../ops/pool/average-pool.js';
-import { maxPool } from '../../ops/pool/pool.js';
-import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import { type Constant, permuted } from './constants.js';
 import {
   attribute,
@@ -19,37 +16,7 @@ import {
   withBias,
 } from './importer.js';
 import { constantInput } from './quantized.js';
-
-interface Window {
-  readonly stride: number;
-  readonly padTop: number;
-  readonly padLeft: number;
-  readonly outHeight: number;
-  readonly outWidth: number;
-}
-
-/** Strides, pads and sizes of the output of a window over an image; `kernel`: height and width of the window, dilated. */
-function windowOf(node: OnnxNode, { value, axes }: Computed, kernel: readonly number[]): Window {
-  if (axes !== 'NCHW') throw unsupported(node, `an image in the order ${axes}`);
-  const [, height, width] = value.type.shape as [number, number, number];
-  const strides = attribute(node, 'strides', 'ints', [1, 1]);
-  if (strides.length !== 2 || strides[0] !== strides[1]) throw unsupported(node, `strides [${strides.join(', ')}]`);
-  const stride = strides[0]!;
-  const mode = attribute(node, 'auto_pad', 'text', 'NOTSET');
-  let pads = attribute(node, 'pads', 'ints', [0, 0, 0, 0]);
-  if (mode === 'SAME_UPPER' || mode === 'SAME_LOWER') {
-    const total = [height, width].map((extent, i) =>
-      Math.max(0, (Math.ceil(extent / stride) - 1) * stride + kernel[i]! - extent),
-    );
-    const before = total.map((each) => (mode === 'SAME_UPPER' ? Math.floor(each / 2) : Math.ceil(each / 2)));
-    pads = [...before, ...total.map((each, i) => each - before[i]!)];
-  } else if (mode === 'VALID') pads = [0, 0, 0, 0];
-  else if (mode !== 'NOTSET') throw unsupported(node, `auto_pad ${mode}`);
-  if (pads.length !== 4 || pads.some((each) => each < 0)) throw unsupported(node, `pads [${pads.join(', ')}]`);
-  const round = attribute(node, 'ceil_mode', 'int', 0) === 1 ? Math.ceil : Math.floor;
-  const out = [height, width].map((extent, i) => round((extent + pads[i]! + pads[i + 2]! - kernel[i]!) / stride) + 1);
-  return { stride, padTop: pads[0]!, padLeft: pads[1]!, outHeight: out[0]!, outWidth: out[1]! };
-}
+import { type Window, windowOf } from './windows.js';
 
 export function convolution(
   importer: Importer,
@@ -129,40 +96,4 @@ function product(
   const scale = levels && importer.storeReal(`${name}/filter/scale`, filter.levels!.scale);
   const value = importer.graph.apply(conv2d, name, [x.value, weights, x.value.scale, scale], geometry);
   return { ...x, value };
-}
-
-export function pooling(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
-  const source = importer.operand(x!, node);
-  const { value } = source;
-  const kernel = attribute(node, 'kernel_shape', 'ints', []);
-  if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
-  if (attribute(node, 'dilations', 'ints', [1, 1]).some((each) => each !== 1)) throw unsupported(node, 'dilations');
-  const window = windowOf(node, source, kernel);
-  const name = importer.name(nameOf(node));
-  const size = kernel[0]!;
-  // A maximum over one pixel takes every stride-th.
-  if (size === 1 && value.type.encoding === undefined)
-    return {
-      ...source,
-      value: importer.graph.apply(strideShortcut, name, [value], {
-        stride: window.stride,
-        channels: channelsOf(source),
-      }),
-    };
-  return { ...source, value: importer.graph.apply(maxPool, name, [value], { size, ...window }, value.scale) };
-}
-
-/** Means of what lies inside of the image; without padding it makes no difference whether that counts. */
-export function averaging(importer: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
-  const source = importer.real(x!, node);
-  const kernel = attribute(node, 'kernel_shape', 'ints', []);
-  if (kernel.length !== 2 || kernel[0] !== kernel[1]) throw unsupported(node, `a window [${kernel.join(', ')}]`);
-  const window = windowOf(node, source, kernel);
-  if (attribute(node, 'count_include_pad', 'int', 0) !== 0 && window.padTop + window.padLeft > 0)
-    throw unsupported(node, 'padding that counts');
-  const attributes = { size: kernel[0]!, ...window };
-  return {
-    ...source,
-    value: importer.graph.apply(averagePool, importer.name(nameOf(node)), [source.value], attributes),
-  };
 }

@@ -2,7 +2,7 @@
  * Quantized numbers in ONNX models: `Quant` and `BipolarQuant` of QONNX, and QuantizeLinear, (Clip,) DequantizeLinear. On constants
  * they give integers with a scale, on what is computed the levels of a quantizer of ours.
  */
-import type { OnnxNode } from '../../formats/onnx-model.js';
+import { elementTypes, type OnnxNode } from '../../formats/onnx-model.js';
 import { quantizeScaled } from '../../ops/quantize/learned.js';
 import { roundHalfEven } from '../../ops/quantize/rounding.js';
 import { quantizeSign } from '../../ops/quantize/weights.js';
@@ -78,12 +78,15 @@ export function quantizeLinear(
 ): Imported {
   const step = constantInput(node, scale, 'scale');
   const zero = zeroPoint && constantInput(node, zeroPoint, 'zero point');
+  requireUnblocked(node);
   const { low, high } = rangeOf(importer, node, node.inputs[2]);
   const point = zero?.data[0] ?? 0;
   if (x!.kind === 'constant') {
     if (zero?.data.some((each) => each !== point)) throw unsupported(node, 'a zero point per channel');
     const axis = axisFrom(node, x!.constant.shape.length);
-    const { levels } = quantizedConstant(node, x!.constant, { step, axis, zeroPoint: point, low, high });
+    // Rounded before the zero point comes in, unlike Quant.
+    const around = { step, axis, zeroPoint: 0, low: low - point, high: high - point };
+    const { levels } = quantizedConstant(node, x!.constant, around);
     const data = Float64Array.from(levels!.integers, (each) => each + point);
     return { kind: 'constant', constant: { shape: x!.constant.shape, data } };
   }
@@ -99,6 +102,7 @@ export function dequantizeLinear(
 ): Imported {
   const step = constantInput(node, scale, 'scale');
   const zero = zeroPoint && constantInput(node, zeroPoint, 'zero point');
+  requireUnblocked(node);
   if (x!.kind === 'constant') {
     const { shape, data } = x!.constant;
     const axis = axisFrom(node, shape.length);
@@ -169,9 +173,16 @@ function withLevels(shape: readonly number[], integers: Int32Array, scale: Float
   return { shape, data, levels: { integers, scale, axis } };
 }
 
-/** Of a tensor of integers by its type, which QuantizeLinear has from its zero point: uint8 without one. */
+function requireUnblocked(node: OnnxNode): void {
+  if (attribute(node, 'block_size', 'int', 0) !== 0) throw unsupported(node, 'block_size');
+}
+
+/** Of a tensor of integers by its type, which QuantizeLinear has from its zero point, or else from output_dtype: uint8 without both. */
 function rangeOf(importer: Importer, node: OnnxNode, zeroPoint: string | undefined): { low: number; high: number } {
-  const type = zeroPoint ? (importer.typeOf(zeroPoint) ?? 'uint8') : 'uint8';
+  const stated = attribute(node, 'output_dtype', 'int', 0);
+  const named = Object.entries(elementTypes).find(([, { code }]) => code === stated)?.[0];
+  if (stated !== 0 && named === undefined) throw unsupported(node, `output_dtype ${stated}`);
+  const type = (zeroPoint ? importer.typeOf(zeroPoint) : named) ?? 'uint8';
   const found = /^(u?)int(\d+)$/.exec(type);
   if (found === null) throw unsupported(node, `the type ${type}`);
   const bits = Number(found[2]);
