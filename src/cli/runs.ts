@@ -1,9 +1,11 @@
 /** Reading a run folder back: its description and its trained network. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { halfFloat } from '../formats/half-float.js';
+import { decodeNpz } from '../formats/npz.js';
 import { decodeSafetensors, type StoredTensor } from '../formats/safetensors.js';
 import { bestFile, type Checkpoint, findNewest, lastFile, loadCheckpoint } from '../train/checkpoint.js';
 import { currentDescription, type RunDescription } from '../train/config.js';
+import { type Naming, namingOf } from '../train/naming/index.js';
 import { FormatError, UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
 
@@ -29,21 +31,36 @@ export interface Weights {
   readonly tensors: Checkpoint['tensors'];
   /** How many classes they are for, where that is known. */
   readonly classes?: number;
+  /** Whose names the tensors have, when not ours, and the file that they are from. */
+  readonly foreign?: { readonly naming: Naming; readonly file: string };
 }
 
 export function weightsOf(checkpoint: Checkpoint): Weights {
   return { tensors: checkpoint.tensors, classes: descriptionOf(checkpoint).network.classes.length };
 }
 
-/** The weights that --init names: of a run, or of a safetensors file with subbit's names (`export --format safetensors`). */
+/** The weights that --init names: of a run, or of a file by our names or another framework's. */
 export function openWeights(path: string, note: (line: string) => void): Weights {
   if (!existsSync(path) || statSync(path).isDirectory()) return weightsOf(openCheckpoint(path, 'last', note));
-  const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
-  const converted = Object.entries(tensors).map(
-    ([name, tensor]) => [name, asComputedWith(path, name, tensor)] as const,
-  );
+  if (/\.(pth?|bin|ckpt)$/.test(path)) {
+    throw new UsageError(
+      `'${path}' is taken for a pickle, which runs what is in it; save it with: safetensors.torch.save_file(model.state_dict(), FILE)`,
+    );
+  }
+  const bytes = readFileSync(path);
+  const { tensors, metadata } = path.endsWith('.npz')
+    ? { tensors: decodeNpz(bytes, path), metadata: {} }
+    : decodeSafetensors(bytes, path);
+  const naming = namingOf(Object.keys(tensors));
+  const converted = Object.entries(tensors)
+    .filter(([name]) => !naming?.isIgnored(name))
+    .map(([name, tensor]) => [name, asComputedWith(path, name, tensor)] as const);
   const classes = classesIn(metadata);
-  return { tensors: Object.fromEntries(converted), ...(classes === undefined ? {} : { classes }) };
+  return {
+    tensors: Object.fromEntries(converted),
+    ...(classes === undefined ? {} : { classes }),
+    ...(naming && { foreign: { naming, file: path } }),
+  };
 }
 
 /** Half and double precision as float32; other types that subbit does not compute with are refused. */

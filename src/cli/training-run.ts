@@ -15,6 +15,7 @@ import type { RunDescription } from '../train/config.js';
 import { tensorboardFolder } from '../train/event-files.js';
 import { requireTensors } from '../train/fill-variables.js';
 import { type MetricsLine, MetricsWriter, metricsFile } from '../train/metrics.js';
+import { toOwn } from '../train/naming/index.js';
 import { RunFolder } from '../train/run-folder.js';
 import { TensorboardWriter } from '../train/tensorboard.js';
 import { type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
@@ -74,7 +75,8 @@ export async function startTraining({ description, data, options, parser, output
   const outputs = channelsOf(logits.type.shape);
   if (outputs !== classes)
     throw new UsageError(`the network has ${outputs} outputs and the data ${classes} classes; they must be as many`);
-  const initial = parent && initialTensors(network, graph, parent, { classes, note: output.note });
+  const initial =
+    parent && initialTensors(network, graph, byOwnNames(parent, graph, description), { classes, note: output.note });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const compute = computeOf(options, backend);
   const complete: RunDescription = { ...description, training: { ...description.training, compute } };
@@ -92,6 +94,10 @@ export async function startTraining({ description, data, options, parser, output
     ...{ description: complete, data, backend, run, output, options, step: 0, network },
     ...(initial && { initial }),
   });
+}
+
+function byOwnNames({ tensors, foreign, ...rest }: Weights, graph: Graph, { network }: RunDescription): Weights {
+  return foreign === undefined ? { tensors, ...rest } : toOwn({ ...foreign, tensors }, graph, network);
 }
 
 /**

@@ -157,15 +157,21 @@ export function decodeSafetensors(bytes: Uint8Array, fileName: string): Safetens
     .map(([name, entry]) => checkEntry(name, entry, fileName));
   checkCoverage(entries, bytes.length - dataStart, fileName);
 
-  const tensors = entries.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => {
-    const ArrayType = storedTypes[dtype].array;
-    const raw = new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart + begin, end - begin);
-    const aligned = raw.byteOffset % ArrayType.BYTES_PER_ELEMENT === 0 ? raw : new Uint8Array(raw);
-    const length = aligned.length / ArrayType.BYTES_PER_ELEMENT;
-    return [name, { dtype, shape, data: new ArrayType(aligned.buffer as ArrayBuffer, aligned.byteOffset, length) }];
-  });
+  const tensors = entries.map(({ name, dtype, shape, begin, end }): [string, StoredTensor] => [
+    name,
+    storedTensor({ dtype, shape }, bytes.subarray(dataStart + begin, dataStart + end))!,
+  ]);
   // fromEntries defines own properties, so that a tensor named '__proto__' is a tensor and nothing else.
   return { tensors: Object.fromEntries(tensors), metadata };
+}
+
+/** A tensor whose elements lie in `raw`: a view where the alignment allows; undefined when it has not as many bytes as the tensor. */
+export function storedTensor({ dtype, shape }: TensorTable, raw: Uint8Array): StoredTensor | undefined {
+  if (bytesOf(shape, dtype) !== raw.length) return undefined;
+  const ArrayType = storedTypes[dtype].array;
+  const aligned = raw.byteOffset % ArrayType.BYTES_PER_ELEMENT === 0 ? raw : new Uint8Array(raw);
+  const length = aligned.length / ArrayType.BYTES_PER_ELEMENT;
+  return { dtype, shape, data: new ArrayType(aligned.buffer as ArrayBuffer, aligned.byteOffset, length) };
 }
 
 interface Entry {

@@ -14,6 +14,7 @@ import { buildGraph, openNetwork } from '../../nn/network.js';
 import { onnxDialects, onnxOfCheckpoint, opsets } from '../../onnx/index.js';
 import { verificationCount, withVerification } from '../../runtime/verification.js';
 import type { Checkpoint } from '../../train/checkpoint.js';
+import { namingsOut, toForeign } from '../../train/naming/index.js';
 import { writeFileAtomic } from '../../util/atomic-file.js';
 import { lookUp } from '../../util/nearest.js';
 import { type CliCommand, integer } from '../command.js';
@@ -27,6 +28,7 @@ interface ExportOptions {
   readonly checkpoint: string;
   readonly filters: string;
   readonly opset: number;
+  readonly names?: string;
   readonly json?: boolean;
 }
 
@@ -73,6 +75,7 @@ export const exportCommand: CliCommand = {
         integer('--opset', 1),
         opsets[0],
       )
+      .option('--names <naming>', `of safetensors: ${Object.keys(namingsOut).join(', ')}; subbit's own by default`)
       .option('--json', 'print one JSON object')
       .action(exportRun);
   },
@@ -123,12 +126,14 @@ function onnxFormat(dialect: keyof typeof onnxDialects): Format {
   };
 }
 
-async function exportWeights(checkpoint: Checkpoint): Promise<ExportedFile> {
+async function exportWeights(checkpoint: Checkpoint, { names }: ExportOptions): Promise<ExportedFile> {
+  const naming = names === undefined ? undefined : lookUp(namingsOut, names, 'naming');
   const { network } = descriptionOf(checkpoint);
   const { graph } = buildGraph(await openNetwork(network), { batch: 1, training: false, seed: 0 });
-  const own = [...graph.variables.keys()].map((name) => [name, checkpoint.tensors[name]!] as const);
+  const own = Object.fromEntries([...graph.variables.keys()].map((name) => [name, checkpoint.tensors[name]!]));
+  const tensors = naming === undefined ? own : toForeign(naming, own, graph, network.preset);
   return {
-    bytes: encodeSafetensors(Object.fromEntries(own), { network: JSON.stringify(network) }),
+    bytes: encodeSafetensors(tensors, { network: JSON.stringify(network) }),
     roundings: [],
     next: (file) => `start from it with: subbit train ${network.preset} --init ${file}`,
   };

@@ -41,7 +41,7 @@ export const trainCommand: CliCommand = {
       .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
       .option(
         '--init <run|file>',
-        'start from the weights of a trained run, or of a safetensors file; a last layer for other classes begins anew',
+        'start from the weights of a trained run or of a file (.safetensors, also by the names of PyTorch; .npz of tensorpack); a last layer for other classes begins anew',
       )
       .option('--resume [run]', 'go on with a run (the folder, or the one of --out) exactly as it would have gone on');
     addFromOption(addModelOption(parser));

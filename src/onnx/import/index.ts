@@ -30,7 +30,8 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     );
   const isBytes = input.type === 'uint8';
   const shape = input.shape.slice(1).map(Number);
-  const isChannelsLast = isBytes && shape[2]! <= 4;
+  // As Keras has them, and our own export.
+  const isChannelsLast = shape[2]! <= 4 && (isBytes || shape[0]! > 4);
   const [channels, height, width] = isChannelsLast ? [shape[2], shape[0], shape[1]] : shape;
   if (input.shape.length !== 4 || !(channels! >= 1 && channels! <= 4) || !(height! >= 1) || !(width! >= 1))
     throw new SubbitError(`the input '${input.name}' is no image of 1 to 4 channels: [${input.shape.join(', ')}]`);

@@ -37,6 +37,11 @@ export function quant(
   const n = width.data[0]!;
   if (width.data.length !== 1 || !(Number.isInteger(n) && n >= 1 && n <= 32))
     throw unsupported(node, `a number of ${n} bits`);
+  // As the qonnx package has it, and QKeras' binary() is exported: signed, one bit is -1 and 1.
+  if (isSigned && n === 1) {
+    if (zero.data[0] !== 0) throw unsupported(node, 'a zero point of one signed bit');
+    return bipolarQuant(importer, node, [x, scale]);
+  }
   const range = isSigned
     ? { low: narrow - 2 ** (n - 1), high: 2 ** (n - 1) - 1 }
     : { low: 0, high: 2 ** n - 1 - narrow };
