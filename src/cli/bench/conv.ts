@@ -20,7 +20,7 @@ import { type Ceilings, measureCeilings } from './ceilings.js';
 import { layersGraph, randomLevels } from './conv-layer.js';
 import { type ConvShape, convShapes, macsOf, parseConvShapes } from './conv-shapes.js';
 import { cpuName } from './machine.js';
-import { addPeerOptions, openPeers, type PeerOptions, type Peers, spinsAfter } from './ort-peers.js';
+import { addPeerOptions, inPrecisions, openPeers, type PeerOptions, type Peers, spinsAfter } from './ort-peers.js';
 import { buildPeerModel } from './peer-model.js';
 import { layersPerModel, networkOfLayer } from './peer-network.js';
 import { runPlan } from './run-plan.js';
@@ -158,7 +158,9 @@ async function timeShape(
   const timed: Record<string, Timed> = {};
   for (const [name, some] of Object.entries({ ours: plans, unpacked, unfinished }))
     for (const [i, plan] of some.entries()) timed[`${name}${i}`] = () => runPlan(plan, `y${layersPerModel - 1}`);
-  const runners = await peers.prepare((precision) => buildPeerModel(networkOfLayer(shape), { batch: 1, precision }));
+  const runners = await peers.prepare(
+    inPrecisions((precision) => buildPeerModel(networkOfLayer(shape), { batch: 1, precision })),
+  );
   for (const { name, runner } of runners) timed[name] = () => runner.run();
   const times: Record<string, Timing> = await timeInterleaved(timed, {
     ...timing,

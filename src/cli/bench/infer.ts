@@ -1,6 +1,7 @@
 /**
  * subbit bench infer: a whole deployed network, with the time of each layer, and ONNX Runtime running the same graph in float32
- * and in 8-bit integers beside it. A preset is built with random weights; a `.subbit` file is taken as it is.
+ * and in 8-bit integers beside it. A preset is built with random weights; a `.subbit` file is taken as it is, with an ONNX file of the same network
+ * (what it was imported from, or `export --format onnx`) for the peers.
  */
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../../backends/index.js';
@@ -22,7 +23,8 @@ import { isModelFile, readModel } from '../models.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { parseLayerBits } from './conv.js';
 import { cpuName } from './machine.js';
-import { addPeerOptions, openPeers, type PeerOptions, spinsAfter } from './ort-peers.js';
+import { readOnnxModel } from './onnx-model.js';
+import { addPeerOptions, inPrecisions, type NamedModel, openPeers, type PeerOptions, spinsAfter } from './ort-peers.js';
 import { buildPeerModel } from './peer-model.js';
 import { networkOfGraph } from './peer-network.js';
 import { runPlan } from './run-plan.js';
@@ -33,6 +35,7 @@ interface BenchInferOptions extends BackendOptions, PeerOptions {
   readonly width?: string;
   readonly classes: number;
   readonly batch: number;
+  readonly onnx?: string;
   readonly repetitions: number;
   readonly json?: boolean;
 }
@@ -46,6 +49,7 @@ export function registerBenchInfer(bench: Parser): void {
     .option('--width <width>', 'width of the preset, where it has several')
     .option('--classes <n>', 'classes of a preset', integer('--classes', 2), 1000)
     .option('--batch <n>', 'images at a time', integer('--batch', 1), 1)
+    .option('--onnx <file>', 'the same network for the peers to run (ort, unless --peers names others)')
     .option('--repetitions <n>', 'repetitions whose median counts', integer('--repetitions', 3), 15)
     .option('--json', 'print one JSON object');
   addBackendOptions(addPeerOptions(parser)).action(benchInfer);
@@ -61,12 +65,9 @@ interface Subject {
 async function benchInfer(target: string, options: BenchInferOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const { title, network, description } = subjectOf(target, options);
-  if (options.peers !== undefined && description === undefined)
-    throw new UsageError(
-      'peers are timed beside presets; a .subbit file does not have the float network that they run',
-    );
+  const peerModels = peerModelsOf(options, description);
   const backend = await openBackend({ ...options, onNotice: output.note });
-  const peers = await openPeers(options, backend.threads);
+  const peers = await openPeers(options.onnx === undefined ? options : { peers: 'ort', ...options }, backend.threads);
   const residentBefore = process.memoryUsage().rss;
   const { batch } = options;
   const kernelOf = tunedChooser(backend);
@@ -83,7 +84,7 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
   );
   plan.tensor('images').set(images.subarray(0, plan.tensor('images').length));
   plan.run();
-  const runners = await peers.prepare((precision) => buildPeerModel(peerNetworkOf(description!), { batch, precision }));
+  const runners = await peers.prepare(peerModels);
 
   const progress = createProgress();
   progress.start('timing', options.repetitions);
@@ -155,6 +156,18 @@ function subjectOf(target: string, options: BenchInferOptions): Subject {
   }
   const title = `${preset.name}${width === undefined ? '' : ` ${width}`} ${options.bits}`;
   return { title, network: deployNetwork(definition, contents, description).network, description };
+}
+
+/** What peers run: the file that --onnx names, or the float network of a preset. */
+function peerModelsOf(
+  { peers, onnx, batch }: BenchInferOptions,
+  description: NetworkDescription | undefined,
+): readonly NamedModel[] {
+  if (onnx !== undefined) return [{ suffix: 'Onnx', model: () => readOnnxModel(onnx, batch) }];
+  if (peers === undefined) return [];
+  if (description === undefined)
+    throw new UsageError('a .subbit file does not have the network that peers run; give it as --onnx FILE');
+  return inPrecisions((precision) => buildPeerModel(peerNetworkOf(description), { batch, precision }));
 }
 
 /** The layers of the float network. */

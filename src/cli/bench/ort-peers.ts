@@ -16,7 +16,7 @@ export function addPeerOptions(parser: Parser): Parser {
 }
 
 export interface PeerRunner {
-  /** ortFp32, ortInt8, ortWebFp32, ortWebInt8 */
+  /** ortFp32, ortInt8, ortWebFp32, ortWebInt8; ortOnnx, ortWebOnnx of a file */
   readonly name: string;
   readonly runner: OrtRunner;
 }
@@ -29,9 +29,21 @@ export const spinsAfter =
 
 export interface Peers {
   readonly versions: Readonly<Record<string, string>>;
-  /** Sessions of a model in every precision. */
-  prepare(modelOf: (precision: PeerPrecision) => PeerModel): Promise<PeerRunner[]>;
+  /** A session of each model on each peer. */
+  prepare(models: readonly NamedModel[]): Promise<PeerRunner[]>;
 }
+
+export interface NamedModel {
+  /** What the peer's name ends in. */
+  readonly suffix: string;
+  readonly model: () => PeerModel;
+}
+
+/** A model in every precision. */
+export const inPrecisions = (modelOf: (precision: PeerPrecision) => PeerModel): readonly NamedModel[] => [
+  { suffix: 'Fp32', model: () => modelOf('fp32') },
+  { suffix: 'Int8', model: () => modelOf('int8') },
+];
 
 const keys: Readonly<Record<OrtName, string>> = { ort: 'ort', 'ort-web': 'ortWeb' };
 
@@ -42,14 +54,11 @@ export async function openPeers(options: PeerOptions, threads: number): Promise<
   for (const name of names) peers.push(await Ort.load(name, { threads, folder: options.peersFolder }));
   return {
     versions: Object.fromEntries(peers.map(({ name, version }) => [ortPackages[name], version])),
-    async prepare(modelOf) {
+    async prepare(models) {
       const runners: PeerRunner[] = [];
       for (const peer of peers) {
-        for (const [precision, suffix] of [
-          ['fp32', 'Fp32'],
-          ['int8', 'Int8'],
-        ] as const) {
-          const { bytes, inputs } = modelOf(precision);
+        for (const { suffix, model } of models) {
+          const { bytes, inputs } = model();
           runners.push({ name: `${keys[peer.name]}${suffix}`, runner: await peer.prepare(bytes, inputs) });
         }
       }
