@@ -1,19 +1,23 @@
-/** What subbit computes for the conformance checks (conformance.mjs): predictions of runs, and logits of imported models. */
+/** What subbit computes for the conformance checks (conformance.mjs): predictions of runs, logits of imported models and of presets. */
 import { readFileSync } from 'node:fs';
 import { Plan, Variables } from '../../src/backends/plan.js';
 import { createReference } from '../../src/backends/reference.js';
+import { sizeOf } from '../../src/core/tensor.js';
 import { openData, prepareDataset } from '../../src/data/index.js';
 import { deployGraph } from '../../src/deploy/index.js';
 import { decodeOnnx } from '../../src/formats/onnx-reader.js';
+import { encodeSafetensors } from '../../src/formats/safetensors.js';
 import { checked } from '../../src/formats/subbit.js';
-import { defineNetwork } from '../../src/nn/network.js';
+import { buildGraph, defineNetwork } from '../../src/nn/network.js';
 import { importOnnx } from '../../src/onnx/import/index.js';
 import { trainableOnnx, withStatistics } from '../../src/onnx/trainable/index.js';
 import { DeployedModel } from '../../src/runtime/model.js';
 import { findNewest } from '../../src/train/checkpoint.js';
 import { fillVariables } from '../../src/train/fill-variables.js';
 import { Model } from '../../src/train/model.js';
+import { namingsOut, toForeign } from '../../src/train/naming/index.js';
 import { EvaluationSession } from '../../src/train/session.js';
+import { Philox } from '../../src/util/philox.js';
 
 /** Classes that the network of a run gives to the test images, with their bytes. */
 export async function predictionsOf(run: string, source: string): Promise<{ images: Uint8Array; classes: Int32Array }> {
@@ -70,4 +74,35 @@ export async function logitsOf(file: string, images: Uint8Array): Promise<Import
   const { network } = deployGraph(graph, new Map(), { classes, origin: {} });
   const model = new DeployedModel(createReference(), checked(network));
   return { graph: found, deployed: Float32Array.from(await model.run(images), (integer) => integer * model.step) };
+}
+
+/** A preset of real numbers with random parameters, as a file by PyTorch's names, and its logits for two images. */
+export async function presetInPytorch(preset: string): Promise<{
+  readonly file: Uint8Array;
+  readonly images: Uint8Array;
+  readonly logits: Float32Array;
+  readonly zeroPoints: readonly number[];
+  readonly step: number;
+}> {
+  const classes = Array.from({ length: 10 }, (_, i) => String(i));
+  const normalisation = { zeroPoints: [125, 123, 114], step: 1 / 63 };
+  const network = defineNetwork({ preset, bits: '32-32-32', classes, ...normalisation });
+  const { graph } = buildGraph(network, { batch: 1, training: false, seed: 1 });
+  const random = new Philox(1, 'conformance');
+  const tensors = Object.fromEntries(
+    [...graph.variables].map(([name, { value, initialize }]) => {
+      const data = new Float32Array(sizeOf(value.type.shape));
+      initialize(data);
+      // Statistics, slopes and biases of a trained network are not those that it began with.
+      if (value.type.shape.length === 1) for (let i = 0; i < data.length; i++) data[i]! += 0.4 * random.next();
+      return [name, { shape: value.type.shape, data }];
+    }),
+  );
+  const images = Uint8Array.from({ length: 2 * 32 * 32 * 3 }, (_, i) => (i * 7919) % 256);
+  const session = new EvaluationSession(createReference(), network, { batch: 2 });
+  fillVariables(session.variables, tensors);
+  await session.evaluate(images, [0, 0], 2);
+  const logits = Float32Array.from(session.plan.tensor('logits'));
+  const file = encodeSafetensors(toForeign(namingsOut.pytorch!, tensors, graph, preset));
+  return { file, images, logits, ...normalisation };
 }
