@@ -220,12 +220,23 @@ describe('results', () => {
     const file = join(folder, 'weights.safetensors');
     const { fileBytes, predictedBytes } = json('export', run, '--format', 'safetensors', '--out', file);
     expect(predictedBytes).toBe(fileBytes);
-    const [ofRun, ofFile] = [run, file].map((init, i) => {
+    const foreign = join(folder, 'pytorch.safetensors');
+    json('export', run, '--format', 'safetensors', '--names', 'pytorch', '--out', foreign);
+    const [ofRun, ofFile, ofForeign] = [run, file, foreign].map((init, i) => {
       const out = join(folder, `from-${i}`);
       json('train', 'digits', '--bits', '1-2-4', '--epochs', '1', '--init', init, '--out', out);
       return loadCheckpoint(join(out, 'checkpoints', 'last.safetensors')).tensors;
     });
     expect(ofFile).toEqual(ofRun);
+    expect(ofForeign).toEqual(ofRun);
+  });
+
+  test('a pickle is refused, with how to save it', () => {
+    const pickle = join(folder, 'weights.pth');
+    writeFileSync(pickle, 'PK');
+    const result = subbit('train', 'digits', '--epochs', '1', '--init', pickle);
+    expect(result.stderr).toContain('safetensors.torch.save_file(model.state_dict(), FILE)');
+    expect(result.status).toBe(2);
   });
 });
 

@@ -2,10 +2,13 @@
  * npm run conformance: subbit beside the Python packages that its files are for. Not part of npm test, because it needs Python and, the first
  * time, PyPI:
  *
- *     node scripts/conformance/conformance.mjs [--python PATH]
+ *     node scripts/conformance/conformance.mjs [--python PATH] [--qkeras PATH]
  *
- *     PATH   a Python that has torch, brevitas, onnx, onnxoptimizer, onnxruntime and qonnx
- *            @default an environment of its own in build/conformance, made when it is missing
+ *     --python   a Python that has torch, brevitas, onnx, onnxoptimizer, onnxruntime, qonnx and safetensors
+ *                @default an environment of its own in build/conformance, made when it is missing
+ *     --qkeras   a Python for QKeras, whose converter is in old packages: tensorflow-cpu 2.15, tf_keras 2.15, qkeras 0.9, tf2onnx 1.16,
+ *                onnx 1.15, onnxruntime 1.17, pyparsing below 3.2, and qonnx 0.4 without its dependencies
+ *                @default no checks of QKeras
  *
  * Prints a line per check, and how many ran; build/conformance/node-tests.md is the table of docs/interop.md. Exit status 1 when one fails, or did not run.
  */
@@ -17,7 +20,7 @@ import { parseArgs } from 'node:util';
 import { bundleTypescript } from '../bundle-typescript.mjs';
 import { root } from '../kernel-sources.mjs';
 
-const { values } = parseArgs({ options: { python: { type: 'string' } } });
+const { values } = parseArgs({ options: { python: { type: 'string' }, qkeras: { type: 'string' } } });
 const folder = join(root, 'build', 'conformance');
 mkdirSync(folder, { recursive: true });
 
@@ -33,7 +36,7 @@ function findPython() {
   if (values.python !== undefined) return values.python;
   const venv = join(folder, 'venv');
   const python = join(venv, 'bin', 'python');
-  const packages = ['torch', 'brevitas', 'onnx', 'onnxoptimizer', 'onnxruntime', 'qonnx'];
+  const packages = ['torch', 'brevitas', 'onnx', 'onnxoptimizer', 'onnxruntime', 'qonnx', 'safetensors'];
   if (existsSync(join(venv, 'complete'))) return python;
   console.error(`setting up: ${packages.join(', ')} (once; a few minutes and gigabytes)`);
   const isMade = output('python3', ['-m', 'venv', venv]) !== undefined;
@@ -70,7 +73,7 @@ async function bundled(name) {
   return import(pathToFileURL(file).href);
 }
 
-const { predictionsOf, logitsOf, trainableLogitsOf } = await bundled('compute');
+const { predictionsOf, logitsOf, trainableLogitsOf, presetInPytorch } = await bundled('compute');
 const { operatorNames, runNodeTest, nodeTestRow } = await bundled('node-tests');
 let wanted = 0;
 
@@ -171,6 +174,34 @@ for (const op of operatorNames) {
   );
 }
 writeFileSync(join(folder, 'node-tests.md'), `${rows.join('\n')}\n`);
+
+if (values.qkeras !== undefined) {
+  output(values.qkeras, [join(root, 'scripts/conformance/qkeras_models.py'), folder]);
+  for (const model of ['qkeras-4-4', 'qkeras-2-2', 'qkeras-1-3']) {
+    wanted++;
+    const file = join(folder, `${model}.onnx`);
+    const found = existsSync(file) ? (await logitsOf(file, images)).deployed : undefined;
+    check(
+      `${model}, imported and deployed: largest difference of logits from those of QKeras`,
+      () => found && largest(found, floats(join(folder, `${model}.logits`))),
+      (error) => error < 1e-4,
+    );
+  }
+}
+
+for (const preset of ['resnet20', 'resnet18-cifar']) {
+  wanted++;
+  const { file, images: bytes, logits, zeroPoints, step } = await presetInPytorch(preset);
+  const path = (part) => join(folder, `${preset}.${part}`);
+  for (const [part, contents] of Object.entries({ safetensors: file, images: bytes, logits }))
+    writeFileSync(path(part), contents);
+  const files = [path('safetensors'), path('images'), path('logits')];
+  const measure = () => {
+    const said = script('pytorch_models.py', preset, ...files, zeroPoints.join(), step);
+    return said === undefined ? undefined : Number(said);
+  };
+  check(`${preset} in PyTorch, by its names: largest difference of logits`, measure, (error) => error < 1e-3);
+}
 
 console.log(`${ran} of ${wanted} checks ran, ${failed} failed`);
 process.exitCode = failed > 0 || ran < wanted ? 1 : 0;

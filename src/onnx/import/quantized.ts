@@ -3,6 +3,7 @@
  * they give integers with a scale, on what is computed the levels of a quantizer of ours.
  */
 import { elementTypes, type OnnxNode } from '../../formats/onnx-model.js';
+import { type ActivationKind, activate } from '../../ops/activation/activation.js';
 import { quantizeScaled } from '../../ops/quantize/learned.js';
 import { roundHalfEven } from '../../ops/quantize/rounding.js';
 import { quantizeSign } from '../../ops/quantize/weights.js';
@@ -141,14 +142,24 @@ function quantizedActivations(
 ): Computed {
   if (step.data.length !== 1) throw unsupported(node, 'a scale per channel of activations');
   if (!Number.isInteger(zeroPoint)) throw unsupported(node, `the zero point ${zeroPoint} of activations`);
-  const ends = { low: low - zeroPoint, high: high - zeroPoint };
-  if (ends.high - ends.low > 255) throw unsupported(node, 'a quantizer of activations with more than 8 bits');
-  if (ends.low > 0 || ends.high < 0) throw unsupported(node, 'a quantizer of activations without a zero');
+  const type = { low: low - zeroPoint, high: high - zeroPoint };
+  if (type.high - type.low > 255) throw unsupported(node, 'a quantizer of activations with more than 8 bits');
+  if (type.low > 0 || type.high < 0) throw unsupported(node, 'a quantizer of activations without a zero');
   const source = importer.real(x, node);
+  const ends = reachable(source, step.data[0]!, type);
   const name = importer.name(node.outputs[0]!);
   const scale = importer.storeReal(`${name}/scale`, step.data);
   const attributes = { ...ends, slope: 'rounded', factor: 1 } as const;
   return { ...source, value: importer.graph.apply(quantizeScaled, name, [source.value, scale], attributes, scale) };
+}
+
+/** Levels that a bounded function in front leaves: a type of 8 bits may carry 4 of them, as in our own QDQ files. */
+function reachable({ value }: Computed, step: number, { low, high }: { low: number; high: number }) {
+  if (value.node?.op !== activate) return { low, high };
+  const { kind } = value.node.attributes as { readonly kind: ActivationKind };
+  if (kind === 'relu') return { low: 0, high };
+  if (kind !== 'clip' && kind !== 'cabs') return { low, high };
+  return { low: 0, high: roundHalfEven(Math.fround(1 / step), high, 0) };
 }
 
 function quantizedConstant(
