@@ -179,21 +179,21 @@ function inTensorpack(tensors: Tensors): Tensors {
 }
 
 describe('tensorpack', () => {
-  test('the SVHN network computes of its images what theirs computes of byte / 256', () => {
+  test('the SVHN network computes of its images what theirs computes of byte / 256', async () => {
     const theirs = networkOf('dorefa-svhn', { width: 'D', bits: '1-2-32', boundedActivation: 'cabs' });
     const ours: NetworkDescription = { ...theirs, zeroPoints: [112, 113, 120], step: 1 / 50 };
     const tensors = tensorsOf(theirs);
     const foreign = inTensorpack(tensors);
     expect(Object.keys(foreign)).toContain('bn3/variance/EMA:0');
     const converted = toOwnTensors(foreign, ours);
-    const logitsOf = (network: NetworkDescription, parameters: Tensors): Float32Array => {
+    const logitsOf = async (network: NetworkDescription, parameters: Tensors): Promise<Float32Array> => {
       const session = new EvaluationSession(createReference(), defineNetwork(network), { batch: 1 });
       fillVariables(session.variables, parameters);
       const images = Uint8Array.from({ length: 40 * 40 * 3 }, (_, i) => (i * 7919) % 256);
-      session.evaluate(images, [0], 1);
+      await session.evaluate(images, [0], 1);
       return Float32Array.from(session.plan.tensor('logits'));
     };
-    const [expected, found] = [logitsOf(theirs, tensors), logitsOf(ours, converted)];
+    const [expected, found] = [await logitsOf(theirs, tensors), await logitsOf(ours, converted)];
     expect(Math.max(...expected) - Math.min(...expected)).toBeGreaterThan(0.1);
     for (const [i, each] of found.entries()) expect(each).toBeCloseTo(expected[i]!, 4);
   });
