@@ -23,10 +23,16 @@ export interface CaseRun {
   readonly inputs: readonly (TypedArray | undefined)[];
   /** By slot: outputs, and inputs that the op writes to. */
   readonly results: Readonly<Record<string, TypedArray>>;
+  /** Of the case. */
+  readonly parity: Parity;
 }
 
 /** The largest difference that each element of a result may have. */
-export type Bound = (run: CaseRun) => ArrayLike<number>;
+export interface Bound {
+  (run: CaseRun): ArrayLike<number>;
+  /** Of floats that are added in any order: it holds for a GPU, too. Other bounds count on sums and functions in double. */
+  readonly isOfFloats?: true;
+}
 
 /** 'exact': every result bit for bit. Otherwise bounds by result slot; results that are not named are exact. */
 export type Parity = 'exact' | Readonly<Record<string, Bound>>;
@@ -140,13 +146,19 @@ export function runReference(testCase: OpCase): CaseRun {
   const { op, attributes } = testCase;
   const types = testCase.inputs.map((each) => each?.type);
   const inputs = fillInputs(testCase);
-  return { op, types, attributes, inputs, results: evaluate(op, types, attributes, inputs) };
+  const results = evaluate(op, types, attributes, inputs);
+  return { op, types, attributes, inputs, results, parity: testCase.parity };
 }
 
 // Bounds.
 
 /** The distance from 1 to the next float32: rounding errs by at most half of it, relatively. */
 export const ulp = 2 ** -23;
+
+/** A bound that counts on floats alone. */
+export function ofFloats(bound: Bound): Bound {
+  return Object.assign((run: CaseRun) => bound(run), { isOfFloats: true } as const);
+}
 
 /**
  * For a sum of `terms` products in float32, added in any order, fused or not: each of at most `terms` additions and a few
@@ -155,10 +167,10 @@ export const ulp = 2 ** -23;
  */
 export function sumOfProducts(slot: string, terms: number): Parity {
   return {
-    [slot]: (run) => {
+    [slot]: ofFloats((run) => {
       const magnitude = onAbsoluteValues(run)[slot]!;
       return Float64Array.from(magnitude, (sum) => (terms + 8) * 2 ** -24 * sum);
-    },
+    }),
   };
 }
 

@@ -27,8 +27,9 @@ export function deviceRangesOf(
   run: CaseRun,
   bounds: Readonly<Record<string, ArrayLike<number>>>,
 ): Record<string, Range> {
-  // A sum in any order of floats has a bound of its own; the rest is measured.
-  const isBounded = Object.keys(run.results).every((slot) => bounds[slot] !== undefined);
+  // A sum of floats in any order has a bound of its own; the rest is measured.
+  const { parity } = run;
+  const isBounded = parity !== 'exact' && Object.keys(run.results).every((slot) => parity[slot]?.isOfFloats);
   const measured = isBounded ? [] : [...run.inputs.entries()];
   const changed = measured.flatMap(([slot, data]) =>
     data instanceof Float32Array ? changedRuns(run, slot, data) : [],

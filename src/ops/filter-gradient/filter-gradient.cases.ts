@@ -4,6 +4,7 @@ import {
   input,
   integers,
   type OpCase,
+  ofFloats,
   opCase,
   type Parity,
   realInput,
@@ -36,8 +37,9 @@ function likeFloats(terms: number): Parity {
   const [slot, bound] = Object.entries(sumOfProducts('dFilter', terms))[0]!;
   const withoutScale = <T>([x, dy, dyScale]: readonly T[]): (T | undefined)[] => [x, dy, undefined, dyScale];
   return {
-    [slot]: (run) =>
+    [slot]: ofFloats((run) =>
       bound({ ...run, op: conv2dFilterGradient, types: withoutScale(run.types), inputs: withoutScale(run.inputs) }),
+    ),
   };
 }
 

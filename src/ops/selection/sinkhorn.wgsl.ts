@@ -2,8 +2,8 @@
  * Sinkhorn's sweeps and their gradient in floats (sinkhorn.ts). What is exponentiated, x / temperature - r - c, is a small difference of
  * numbers that may be thousands, so these are pairs of floats, a number and what its rounding left: x / temperature as a product whose
  * first part is exact, differences with what they round away (Knuth's two-sum). A compiler that reorders sums takes the second parts away;
- * then the plan is as good as floats are, no worse. A log-sum-exp is the largest term as a float, and beside it ln(1 + what the other terms and its rounding make the sum more than 1): in
- * cold plans that is nearly nothing, and all that a potential is.
+ * then the plan is as good as floats are, no worse. A log-sum-exp is the largest term as a float, and beside it ln(1 + what the other
+ * terms and its rounding make the sum more than 1): in cold plans that is nearly nothing, and all that a potential is.
  *
  * A row has a group of invocations, neighbouring columns share one. Passes of all sweeps are the same two, which count the sweeps in
  * scratch memory, each in a word that only the other writes.
@@ -53,21 +53,19 @@ fn potentialOf(at: u32, k: u32) -> vec2f { return vec2f(get_potentials(at + k), 
 `;
 }
 
-/** fn rowReduced(lane, own), fn columnReduced(lane, own): what the invocations of a row, or of a column, have together, for each of them. */
-const reduced = (least: number, name: string, combine: string): string => `
-fn ${name}(lane: u32, own: f32) -> f32 {
+/** fn total(lane, own): what the invocations of each of `side` vector elements have together, for all of them. */
+const totalOf = (side: number): string => `
+var<workgroup> partial: array<f32, ${lanes}>;
+fn total(lane: u32, own: f32) -> f32 {
   partial[lane] = own;
-  for (var half = ${lanes / 2}u; half >= ${least}u; half /= 2u) {
+  for (var half = ${lanes / 2}u; half >= ${side}u; half /= 2u) {
     workgroupBarrier();
-    if (lane < half) { let a = partial[lane]; let b = partial[lane + half]; partial[lane] = ${combine}; }
+    if (lane < half) { partial[lane] += partial[lane + half]; }
   }
   workgroupBarrier();
-  let all = partial[lane % ${least}u];
-  workgroupBarrier();
-  return all;
+  return partial[lane % ${side}u];
 }
 `;
-const partial = `var<workgroup> partial: array<f32, ${lanes}>;`;
 
 /** A vector of potentials from the other one: 'row' or 'column'. */
 function potentialsPass(kind: 'row' | 'column', size: number, terms: string): WgslPass {
@@ -79,11 +77,10 @@ function potentialsPass(kind: 'row' | 'column', size: number, terms: string): Wg
     count: Math.ceil(size / side),
     code: `
 ${terms}
-${partial}
-${reduced(side, 'total', 'a + b')}
+${totalOf(side)}
 var<workgroup> terms: array<f32, ${lanes}>;
 var<workgroup> places: array<u32, ${lanes}>;
-/** The place of the largest term among those that the invocations of this vector's element bring, and the term. */
+/** The largest of the terms that the invocations of each vector element bring, and its place. */
 fn findLargest(lane: u32, value: f32, place: u32) {
   terms[lane] = value;
   places[lane] = place;
@@ -184,8 +181,7 @@ fn afterRows(i: u32, j: u32, sweep: u32) -> f32 {
         count: Math.ceil(params.size / columns),
         code: `
 ${terms}
-${partial}
-${reduced(columns, 'total', 'a + b')}
+${totalOf(columns)}
 fn run(group: u32, lane: u32) {
   let size = u32(p.size);
   let j = group * ${columns}u + lane % ${columns}u;
@@ -204,8 +200,7 @@ fn run(group: u32, lane: u32) {
         count: params.size,
         code: `
 ${terms}
-${partial}
-${reduced(1, 'total', 'a + b')}
+${totalOf(1)}
 fn run(i: u32, lane: u32) {
   let size = u32(p.size);
   let sweep = word_scratch(0u);
