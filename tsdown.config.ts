@@ -37,6 +37,7 @@ export default defineConfig([
     minify: true,
     // What needs Node is in modules that are imported for something else; the bundle drops it.
     deps: { alwaysBundle: ['uplot'], neverBundle: [/^node:/] },
+    treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
     copy: ['src/demo/*.{html,css}', 'src/demo/models/*.subbit', 'node_modules/uplot/dist/uPlot.min.css'],
   },
 ]);

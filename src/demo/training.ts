@@ -8,6 +8,7 @@ import type { Backend } from '../core/backend.js';
 import { digits } from '../data/digits.js';
 import { deployCheckpoint } from '../deploy/index.js';
 import { checked, encodeSubbit } from '../formats/subbit.js';
+import { parseBits } from '../nn/bits.js';
 import { digits as preset } from '../nn/models/digits.js';
 import { DeployedModel } from '../runtime/model.js';
 import { withVerification } from '../runtime/verification.js';
@@ -59,8 +60,11 @@ export async function trainDigits(
 ): Promise<void> {
   const data = await digits.load('');
   const { classes, zeroPoints, step, name, augmentation } = data;
+  const { weight, activation, gradient } = parseBits(bits);
+  // The last layer takes the levels that the others take: those of 8 bits would come out of tables that are most of the file.
+  const bitsOf = { [preset.last]: `${Math.max(weight, 8)}-${activation}-${gradient}` };
   const description: RunDescription = {
-    network: { preset: preset.name, bits, classes, zeroPoints, step },
+    network: { preset: preset.name, bits, bitsOf, quantizeLast: true, classes, zeroPoints, step },
     training: { ...preset.training, epochs, data: name, augmentation, seed: 1 },
   };
   let last: Checkpoint | undefined;
