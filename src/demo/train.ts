@@ -4,7 +4,8 @@ import { byId, element, kilobytes } from './elements.js';
 import type { TrainedNetwork, TrainingMessage, TrainingRequest } from './training.js';
 
 const bitChoices = [1, 2, 3, 4, 5, 6, 7, 8, 32];
-const first = { weight: 1, activation: 2, gradient: 4 };
+/** Of each kind of tensor: the fewest bits that it may have, and those that the page begins with. */
+const tensors = { weight: [1, 1], activation: [1, 2], gradient: [2, 4] } as const;
 
 /** The curve of losses is their mean with this weight of the newest. */
 const smoothing = 0.05;
@@ -16,9 +17,10 @@ export function startTrain(use: (bytes: Uint8Array, name: string) => void): void
   const progress = byId('progress', HTMLProgressElement);
   const lossCurve = new Curve(byId('loss-plot', HTMLElement), (value) => value.toPrecision(2));
   const accuracyCurve = new Curve(byId('accuracy-plot', HTMLElement), (value) => `${+(100 * value).toFixed(1)} %`);
-  const bitsOf = Object.entries(first).map(([role, bits]) => {
+  const bitsOf = Object.entries(tensors).map(([role, [fewest, first]]) => {
     const slider = byId(`${role}-bits`, HTMLInputElement);
-    Object.assign(slider, { min: 0, max: bitChoices.length - 1, value: bitChoices.indexOf(bits) });
+    const [min, value] = [bitChoices.indexOf(fewest), bitChoices.indexOf(first)];
+    Object.assign(slider, { min, max: bitChoices.length - 1, value });
     const chosen = (): number => bitChoices[slider.valueAsNumber]!;
     showValue(slider, byId(`${role}-shown`, HTMLOutputElement), () =>
       chosen() === 32 ? 'float' : `${chosen()} ${chosen() === 1 ? 'bit' : 'bits'}`,
