@@ -27,4 +27,17 @@ export default defineConfig([
     clean: false,
     copy: 'build/wasm/*.wasm',
   },
+  /** The demo page. Its kernels are those in dist/, which `subbit demo` serves beside it. */
+  {
+    ...common,
+    dts: false,
+    entry: { main: 'src/demo/main.ts', 'training-worker': 'src/demo/training-worker.ts' },
+    outDir: 'dist/demo',
+    platform: 'browser',
+    minify: true,
+    // What needs Node is in modules that are imported for something else; the bundle drops it.
+    deps: { alwaysBundle: ['uplot'], neverBundle: [/^node:/] },
+    treeshake: { moduleSideEffects: [{ test: /^node:/, sideEffects: false }] },
+    copy: ['src/demo/*.{html,css}', 'src/demo/models/*.subbit', 'node_modules/uplot/dist/uPlot.min.css'],
+  },
 ]);

@@ -4,9 +4,9 @@
  *
  *     node scripts/build-wasm.mjs [--allow-missing]
  *
- *     build/wasm/   subbit.wasm    subbit-relaxed.wasm            all ops
- *                   runtime.wasm   runtime-relaxed.wasm           the inference runtime's ops
- *                   runtime-single.wasm   runtime-single-relaxed.wasm   the same for one thread
+ *     build/wasm/   subbit.wasm    subbit-relaxed.wasm    all ops
+ *                   runtime.wasm   runtime-relaxed.wasm   the inference runtime's ops
+ *                   subbit-single.wasm, ...               the same four for one thread
  *
  * `relaxed` modules are for engines with relaxed SIMD. `single` ones have plain memory and no atomic instructions, for pages that
  * may not share memory; their kernels are the same objects. A module uses no library at all (native/kernel.h). Its memory is
@@ -88,6 +88,7 @@ const sources = await prepareSources();
 const modules = sets
   .flatMap(({ suffix, ...set }) => [
     { file: `subbit${suffix}.wasm`, ...set, sources: sources.full, ...threaded },
+    { file: `subbit-single${suffix}.wasm`, ...set, sources: sources.full, ...single },
     { file: `runtime${suffix}.wasm`, ...set, sources: sources.runtime, ...runtime },
     { file: `runtime-single${suffix}.wasm`, ...set, sources: sources.runtime, ...single },
   ])

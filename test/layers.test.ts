@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const order = [
   ...['util', 'core', 'image', 'ops', 'passes', 'backends', 'optim', 'nn', 'data'],
-  ...['formats', 'runtime', 'train', 'deploy', 'onnx', 'compact', 'cli'],
+  ...['formats', 'runtime', 'train', 'deploy', 'onnx', 'compact', 'cli', 'demo'],
 ];
 const source = fileURLToPath(new URL('../src', import.meta.url));
 

@@ -11,7 +11,7 @@ import { engineIsas, moduleFile, type WorkerData, wasmModule } from './wasm.js';
 
 export interface BrowserWasmOptions extends CpuOptions {
   /** Gives the contents of a built module, such as `runtime-single.wasm`. */
-  readFile(name: string): Promise<Uint8Array>;
+  readFile(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Takes lines that a person should see. */
   onNotice(line: string): void;
 }
@@ -28,7 +28,7 @@ function startWorker(source: string, data: WorkerData): { stop(): void } {
   };
 }
 
-/** `ops` are those of the inference runtime, whose modules there are for both kinds of pages. */
+/** `ops` are all ops, or those of the inference runtime: each has its modules. */
 export async function createBrowserWasm(
   ops: Readonly<Record<string, AnyOp>>,
   options: BrowserWasmOptions,

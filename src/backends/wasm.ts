@@ -40,7 +40,7 @@ export function engineIsas(): readonly ('relaxed' | 'simd128')[] {
   return WebAssembly.validate(relaxedProbe) ? ['relaxed', 'simd128'] : ['simd128'];
 }
 
-/** Which of the files of scripts/build-wasm.mjs is for these ops; only the inference runtime's come with plain memory, too. */
+/** Which of the files of scripts/build-wasm.mjs is for these ops. */
 export function moduleFile(ops: KernelModule['ops'], isa: string, { isShared = true } = {}): string {
   const parts = [ops === runtimeOps ? 'runtime' : 'subbit', ...(isShared ? [] : ['single'])];
   return `${[...parts, ...(isa === 'relaxed' ? ['relaxed'] : [])].join('-')}.wasm`;

@@ -161,21 +161,32 @@ function checkOptions(set: ImageSet, options: LoaderOptions): void {
   if (augmentation !== undefined) checkAugmentation(augmentation);
 }
 
+function planOf(options: LoaderOptions): BatchPlan {
+  const { batch, zeroPoints, seed = 0, shuffle = false, dropLast = false, augmentation = noAugmentation } = options;
+  return { batch, zeroPoints, seed, shuffle, dropLast, augmentation };
+}
+
 /** A loader of the set's batches; `close()` it after use. Throws UsageError for options that do not fit the set. */
 export async function createLoader(set: ImageSet, options: LoaderOptions): Promise<Loader> {
   checkOptions(set, options);
-  const { batch, zeroPoints, seed = 0, shuffle = false, dropLast = false } = options;
   const { augmentation = noAugmentation, onNotice = console.warn } = options;
-  const plan: BatchPlan = { batch, zeroPoints, seed, shuffle, dropLast, augmentation };
-  const shape = { numBatches: numBatches(set.count, plan) };
   const isQuick = set.count < smallSet && !changesContent(augmentation);
   const ahead = options.ahead ?? (isQuick ? 0 : defaultAhead);
   if (ahead > 0) {
-    const memories = Array.from({ length: ahead + 1 }, () => newBatchMemory(set, batch));
+    const plan = planOf(options);
+    const memories = Array.from({ length: ahead + 1 }, () => newBatchMemory(set, plan.batch));
     const { createThreadFeed } = await import('./thread-feed.js');
     const feed = createThreadFeed(set, plan, memories);
-    if (typeof feed !== 'string') return new Loader(feed, { ...shape, isThreaded: true });
+    if (typeof feed !== 'string')
+      return new Loader(feed, { numBatches: numBatches(set.count, plan), isThreaded: true });
     onNotice(`batches are filled without a worker thread: ${feed}`);
   }
-  return new Loader(new InlineFeed(set, plan), { ...shape, isThreaded: false });
+  return createInlineLoader(set, options);
+}
+
+/** The same batches, each filled when it is asked for, whatever `ahead` says; needs nothing of Node. */
+export function createInlineLoader(set: ImageSet, options: LoaderOptions): Loader {
+  checkOptions(set, options);
+  const plan = planOf(options);
+  return new Loader(new InlineFeed(set, plan), { numBatches: numBatches(set.count, plan), isThreaded: false });
 }

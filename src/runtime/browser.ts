@@ -9,19 +9,21 @@ import type { Backend } from '../core/backend.js';
 import { decodeSubbit, type NetworkLimits } from '../formats/subbit.js';
 import { runtimeOps } from '../ops/runtime.js';
 import { lookUp } from '../util/nearest.js';
-import { fetchBytes, nameOf } from './fetch-bytes.js';
+import { type DownloadProgress, fetchBytes, nameOf } from './fetch-bytes.js';
 import { DeployedModel, type ModelOptions } from './model.js';
 
 export type { NetworkInput, NetworkLimits } from '../formats/subbit.js';
 export type { ImageShape } from '../image/shape.js';
 export { FormatError, SubbitError, UsageError } from '../util/errors.js';
 export type { Classification, ScoredClass } from './classification.js';
+export type { DownloadProgress } from './fetch-bytes.js';
 export type {
   DeployedModel,
   Difference,
   ModelOptions,
   VerificationResult,
 } from './model.js';
+export type { Picture, Pixels } from './pixels.js';
 
 export interface LoadOptions extends ModelOptions {
   /** 'wasm', 'webgpu' or 'reference'. @default 'wasm' */
@@ -34,6 +36,8 @@ export interface LoadOptions extends ModelOptions {
   readonly limits?: NetworkLimits;
   /** Where the runtime*.wasm files are, with a slash at the end. @default beside this module */
   readonly kernels?: string | URL;
+  /** Told how far the download of the model is; of what is no address, nothing. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
   /** Takes lines that a person should see. @default the console */
   readonly onNotice?: (line: string) => void;
 }
@@ -67,7 +71,7 @@ export async function load(
   source: string | URL | Uint8Array | ArrayBuffer,
   options: LoadOptions = {},
 ): Promise<DeployedModel> {
-  const decoded = decodeSubbit(await bytesOf(source), nameOf(source), options.limits);
+  const decoded = decodeSubbit(await bytesOf(source, options.onProgress), nameOf(source), options.limits);
   const backend = await lookUp(backends, options.backend ?? 'wasm', 'backend')(options);
   try {
     return new DeployedModel(backend, decoded, options, () => backend.dispose());
@@ -77,7 +81,10 @@ export async function load(
   }
 }
 
-async function bytesOf(source: string | URL | Uint8Array | ArrayBuffer): Promise<Uint8Array> {
+async function bytesOf(
+  source: string | URL | Uint8Array | ArrayBuffer,
+  onProgress: LoadOptions['onProgress'],
+): Promise<Uint8Array> {
   if (source instanceof Uint8Array) return source;
-  return source instanceof ArrayBuffer ? new Uint8Array(source) : fetchBytes(source);
+  return source instanceof ArrayBuffer ? new Uint8Array(source) : fetchBytes(source, onProgress);
 }

@@ -18,6 +18,7 @@ export type { ImageShape } from '../image/shape.js';
 export { FormatError, SubbitError, UsageError } from '../util/errors.js';
 export type { Classification, ScoredClass } from './classification.js';
 export type { DeployedModel, Difference, ModelOptions, VerificationResult } from './model.js';
+export type { Picture, Pixels } from './pixels.js';
 
 export interface LoadOptions extends OpenBackendOptions, ModelOptions {
   /** What one image may cost at most; lower them for files of strangers. */

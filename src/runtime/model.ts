@@ -23,6 +23,7 @@ import { type ImageShape, imageBytes } from '../image/shape.js';
 import { type SelectOptions, selectKernels } from '../passes/select-kernels.js';
 import { UsageError } from '../util/errors.js';
 import { type Classification, classificationOf } from './classification.js';
+import { type Picture, pixelsOf } from './pixels.js';
 
 export interface ModelOptions {
   /** Images at a time, at most: fewer where the tensors of more would leave the processor's cache. @default 1 */
@@ -142,8 +143,13 @@ export class DeployedModel {
   }
 
   /** One image of any size with 1 (grey), 2 (grey, alpha), 3 or 4 (RGBA) channels, as the network takes it. */
-  prepare(image: Uint8Array | Uint8ClampedArray, shape: ImageShape): Uint8Array {
-    return convertImage(image, shape, this.input);
+  prepare(image: Uint8Array | Uint8ClampedArray, shape: ImageShape): Uint8Array;
+  /** A picture of a browser (pixels.ts), stretched to the network's input. */
+  prepare(picture: Picture): Uint8Array;
+  prepare(image: Uint8Array | Uint8ClampedArray | Picture, shape?: ImageShape): Uint8Array {
+    if (shape !== undefined) return convertImage(image as Uint8Array, shape, this.input);
+    const pixels = pixelsOf(image as Picture, this.input);
+    return convertImage(pixels.data, pixels.shape, this.input);
   }
 
   /** Whether the verification images of the file give the integers of the file. */

@@ -6,8 +6,9 @@
  * the same bits as one that was not.
  */
 import type { Backend } from '../core/backend.js';
-import { createLoader, type Dataset } from '../data/index.js';
-import { type NetworkDefinition, openNetwork } from '../nn/network.js';
+import type { Dataset } from '../data/dataset.js';
+import { createInlineLoader, createLoader } from '../data/loader.js';
+import { defineNetwork, type NetworkDefinition, type NetworkDescription, openNetwork } from '../nn/network.js';
 import { renewalAt } from '../optim/renewals.js';
 import { learningRateAt } from '../optim/schedules.js';
 import { SubbitError } from '../util/errors.js';
@@ -150,21 +151,36 @@ const freshHistory: History = { bestAccuracy: 0, bestEpoch: 0, finalAccuracy: 0,
  * Trains and yields events in order. A `checkpoint` event's tensors are the live memory: save them before asking for the next
  * event. Throws a SubbitError when the loss stops being finite.
  */
-export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+export function train(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  return trainOn({ openNetwork, createLoader }, options);
+}
+
+/** The same numbers where there is nothing of Node: this thread fills the batches, and a network is a preset or JSON, never code. */
+export function trainInPage(options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
+  return trainOn({ openNetwork: defineNetwork, createLoader: createInlineLoader }, options);
+}
+
+/** What a training needs of where it runs. A bundle has only what its platform names. */
+interface Platform {
+  readonly openNetwork: (description: NetworkDescription) => NetworkDefinition | Promise<NetworkDefinition>;
+  readonly createLoader: typeof createLoader | typeof createInlineLoader;
+}
+
+async function* trainOn(platform: Platform, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { description, data, backend, checkpoint, signal, checkpointEvery = 500 } = options;
   const { training } = description;
-  const network = options.network ?? (await openNetwork(description.network));
-  const teacher = await createTeacher(options, network);
+  const network = options.network ?? (await platform.openNetwork(description.network));
+  const teacher = await createTeacher(options, network, platform);
   const session = new TrainingSession(backend, network, { ...training, distilled: teacher !== undefined });
   const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
   const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
-  const loader = await createLoader(data.train, {
+  const loader = await platform.createLoader(data.train, {
     ...shared,
     shuffle: true,
     dropLast: true,
     augmentation: training.augmentation,
   });
-  const testLoader = await createLoader(data.test, shared);
+  const testLoader = await platform.createLoader(data.test, shared);
   const { batch, seed, labelSmoothing = 0 } = training;
   const observation = { batch, seed, labelSmoothing, distilled: teacher !== undefined };
   const diagnostics = createDiagnostics(session, network, observation, options);
@@ -305,6 +321,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
 async function createTeacher(
   { teacher, description, backend }: TrainOptions,
   network: NetworkDefinition,
+  platform: Platform,
 ): Promise<Teacher | undefined> {
   const { distillation, batch } = description.training;
   if ((teacher === undefined) !== (distillation === undefined))
@@ -312,7 +329,7 @@ async function createTeacher(
       'a training with a teacher needs both: its checkpoint, and the distillation of the description',
     );
   if (teacher === undefined || distillation === undefined) return undefined;
-  const own = await openNetwork((teacher.network as unknown as RunDescription).network);
+  const own = await platform.openNetwork((teacher.network as unknown as RunDescription).network);
   return new Teacher(backend, teacher, {
     ...{ student: description.network, definitions: [own, network], batch, weight: distillation.weight },
   });

@@ -5,6 +5,7 @@ import { buildNativeCommand } from './build-native.js';
 import { compactCommand } from './compact.js';
 import { completionCommand } from './completion.js';
 import { dataCommand } from './data.js';
+import { demoCommand } from './demo.js';
 import { doctorCommand } from './doctor.js';
 import { evalCommand } from './eval.js';
 import { exportCommand } from './export.js';
@@ -25,6 +26,7 @@ export const commands: readonly CliCommand[] = [
   verifyCommand,
   dataCommand,
   benchCommand,
+  demoCommand,
   doctorCommand,
   buildNativeCommand,
   completionCommand,
