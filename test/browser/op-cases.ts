@@ -49,8 +49,9 @@ const opCases = {
   async open(name: string, isa: string, threads: number): Promise<boolean> {
     single?.dispose();
     several?.dispose();
-    single = await open(name, isa, 1);
-    several = threads > 1 ? await open(name, isa, threads) : undefined;
+    const openBackend = kinds[name]!;
+    single = await openBackend(isa, 1);
+    several = threads > 1 ? await openBackend(isa, threads) : undefined;
     if (several && several.threads !== threads)
       throw new Error(`the page has ${several.threads} threads, not ${threads}`);
     return single !== undefined;
