@@ -277,7 +277,8 @@ function speedRow(
   return {
     element: row,
     show(seconds) {
-      cells[0]!.textContent = `${(1e6 * seconds).toPrecision(3)} µs`;
+      cells[0]!.textContent =
+        seconds < 1e-3 ? `${(1e6 * seconds).toPrecision(3)} µs` : `${(1e3 * seconds).toPrecision(3)} ms`;
       cells[1]!.textContent = Math.round(1 / seconds).toLocaleString('en');
     },
   };

@@ -25,14 +25,19 @@ const boundsOf = memoized((testCase: OpCase): Record<string, ArrayLike<number>> 
 /** A buffer with guards on both sides. */
 class GuardedBuffer {
   readonly place: TensorPlace;
-  readonly #whole: Uint8Array;
 
   constructor(backend: Backend, type: TensorType, contents: TypedArray | undefined) {
     const memory: Memory = backend.allocate(2 * guardBytes + bytesOf(type));
     this.place = { memory, byteOffset: guardBytes, type };
-    this.#whole = new Uint8Array(memory.buffer, memory.byteOffset, memory.bytes).fill(guard);
+    this.#bytes.fill(guard);
     if (contents) this.view.set(contents);
     backend.write?.([this.whole]);
+  }
+
+  /** Found anew each time: memory that has grown has another buffer. */
+  get #bytes(): Uint8Array {
+    const { memory } = this.place;
+    return new Uint8Array(memory.buffer, memory.byteOffset, memory.bytes);
   }
 
   /** With its guards. */
@@ -50,7 +55,7 @@ class GuardedBuffer {
   strayWrite(wordBytes: number): number | undefined {
     const end = guardBytes + Math.ceil(bytesOf(this.place.type) / wordBytes) * wordBytes;
     const isStray = (byte: number, i: number): boolean => (i < guardBytes || i >= end) && byte !== guard;
-    const at = this.#whole.findIndex(isStray);
+    const at = this.#bytes.findIndex(isStray);
     return at < 0 ? undefined : at - guardBytes;
   }
 }

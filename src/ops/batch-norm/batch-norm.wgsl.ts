@@ -8,6 +8,7 @@
  */
 import { defineWgsl } from '../../core/wgsl.js';
 import { columnSums } from '../elementwise/row-sums.wgsl.js';
+import { elementKinds } from '../elementwise/scaled.js';
 import { scaledElements } from '../elementwise/scaled.wgsl.js';
 import {
   batchNormalize,
@@ -24,13 +25,32 @@ const lanes = 128;
 
 const chunksOf = (rows: number): number => Math.max(1, Math.ceil(rows / chunkRows));
 
+/**
+ * Whether the mean comes from a sum of integers. It does where they have one scale and a bound: the mean of a channel may be one of its
+ * elements, which is then exactly where a clip begins, so that a rounding would decide where gradients go.
+ */
+const isWhole = (p: { xKind: number; xScaleCount: number; xMax: number; rows: number }): boolean =>
+  p.xKind !== elementKinds.f32 && p.xScaleCount <= 1 && p.xMax * p.rows < 2 ** 31;
+
 /** fn inverseDeviation(variance: f32) -> f32, of ops with the param epsilon */
 export const inverseDeviation =
   'fn inverseDeviation(variance: f32) -> f32 { return 1.0 / sqrt(variance + p.epsilon); }';
 
+/** The sum of a column's integers, left in its first invocation's place. */
+const wholeSum = `
+  var whole = 0;
+  if (c < channels) {
+    for (var row = first; row < end; row += ${lanes / columns}u) { whole += get_x(row * channels + c); }
+  }
+  wholes[lane] = whole;
+  for (var half = ${lanes / 2}u; half >= ${columns}u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { wholes[lane] += wholes[lane + half]; }
+  }`;
+
 export const batchNormWgsl = [
   defineWgsl(batchStatistics, {
-    scratchBytes: ({ params }) => 8 * chunksOf(params.rows) * params.channels,
+    scratchBytes: ({ params }) => 12 * chunksOf(params.rows) * params.channels,
     passes: ({ params }) => [
       {
         lanes,
@@ -38,6 +58,7 @@ export const batchNormWgsl = [
         code: `
 ${scaledElements('x', params.xKind)}
 var<workgroup> partial: array<f32, ${lanes}>;
+var<workgroup> wholes: array<i32, ${lanes}>;
 /** The sum of what the invocations of a column have, for each of them. */
 fn columnSum(lane: u32, own: f32) -> f32 {
   partial[lane] = own;
@@ -71,28 +92,34 @@ fn run(group: u32, lane: u32) {
     }
   }
   let squares = columnSum(lane, sum);
+  ${isWhole(params) ? wholeSum : ''}
   if (lane < ${columns}u && c < channels) {
-    let at = 2u * (chunk * channels + c);
+    let at = 3u * (chunk * channels + c);
     set_scratch(at, mean);
     set_scratch(at + 1u, squares);
+    ${isWhole(params) ? 'set_word_scratch(at + 2u, bitcast<u32>(wholes[lane]));' : ''}
   }
 }`,
       },
       {
         count: params.channels,
         code: `
+${scaledElements('x', params.xKind)}
 fn run(c: u32) {
   let rows = u32(p.rows);
-  var mean = get_scratch(2u * c);
-  var squares = get_scratch(2u * c + 1u);
+  var mean = get_scratch(3u * c);
+  var squares = get_scratch(3u * c + 1u);
+  var whole = bitcast<i32>(word_scratch(3u * c + 2u));
   for (var first = ${chunkRows}u; first < rows; first += ${chunkRows}u) {
-    let at = 2u * (first / ${chunkRows}u * u32(p.channels) + c);
+    let at = 3u * (first / ${chunkRows}u * u32(p.channels) + c);
     let end = min(rows, first + ${chunkRows}u);
     let share = f32(end - first) / f32(end);
     let delta = get_scratch(at) - mean;
     mean += delta * share;
     squares += get_scratch(at + 1u) + delta * delta * f32(first) * share;
+    whole += bitcast<i32>(word_scratch(at + 2u));
   }
+  ${isWhole(params) ? 'mean = (f32(whole / p.rows) + f32(whole % p.rows) / f32(p.rows)) * scaleOf_x(0u);' : ''}
   set_mean(c, mean);
   set_variance(c, squares / f32(rows));
 }`,
