@@ -68,10 +68,6 @@ describe.skipIf(!isHere)('webgpu', async () => {
     '%s: the losses of native kernels',
     async (_, run) => {
       const [expected, found] = [await train(native, run), await train(gpu, run)];
-      console.log(
-        expected.losses.map((l, i) => [l, l - found.losses[i]!]),
-        Object.values(found.codewords).map(String),
-      );
       for (const [i, loss] of expected.losses.entries())
         expect(Math.abs(loss - found.losses[i]!), `step ${i}`).toBeLessThan(run.bound);
       expect(found.codewords).toEqual(expected.codewords);
