@@ -11,7 +11,7 @@ const target = { accuracy: 0.95, seconds: 60 };
 
 const looks = [1200, 360].flatMap((width) => ['light', 'dark'].map((colorScheme) => ({ width, colorScheme })));
 
-export const numDemoChecks = 6 + looks.length;
+export const numDemoChecks = 7 + looks.length;
 
 export async function testDemo(browser) {
   const pictures = emptyFolder('screenshots');
@@ -111,5 +111,25 @@ export async function testDemo(browser) {
     });
   }
   await context.close();
+  site.close();
+  await testNotIsolated(browser, folder);
+}
+
+/** As a web server has it that sends no headers of isolation: the kernels are the `single` modules. */
+async function testNotIsolated(browser, folder) {
+  const site = await serveFolder(folder, { isIsolated: false });
+  const page = await browser.newPage();
+  await check('demo: on a page that is not isolated it says so, and trains on one thread', async () => {
+    await page.goto(`${site.address}#train`);
+    const said = await page.locator('#isolation').textContent();
+    expect(said.includes('not cross-origin isolated'), 'the page does not say it');
+    await page.locator('#epochs').fill('2');
+    await page.locator('#start').click();
+    await page.locator('#trained').waitFor({ timeout: 120_000 });
+    const status = await page.locator('#status').innerText();
+    expect(status.includes('1 thread'), status);
+    return status;
+  });
+  await page.close();
   site.close();
 }
