@@ -1,6 +1,6 @@
 /**
- * The published package in pages of others: the tarball of `npm pack` in a project of its own, built by Vite and by esbuild's way of a plain module (the
- * file as it is, from a script element), opened in the browser, on WebAssembly and on WebGPU.
+ * The published package in pages of others: the tarball of `npm pack` in a project of its own, built by Vite, and without a bundler, from a script
+ * element of type module; opened in the browser, on WebAssembly and on WebGPU.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
