@@ -42,11 +42,10 @@ export class Pad {
   }
 
   /** The middle square of a picture, which the next stroke takes away. */
-  show(picture: CanvasImageSource, pictureWidth: number, pictureHeight: number, { isSmooth = true } = {}): void {
+  show(picture: CanvasImageSource, pictureWidth: number, pictureHeight: number): void {
     const { width, height } = this.canvas;
     const side = Math.min(pictureWidth, pictureHeight);
     this.clear();
-    this.#context.imageSmoothingEnabled = isSmooth;
     this.#context.drawImage(
       picture,
       ...([(pictureWidth - side) / 2, (pictureHeight - side) / 2, side, side] as const),

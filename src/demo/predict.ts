@@ -20,6 +20,12 @@ const fillOf = (height: number): number => (height >= 20 ? 20 / 28 : 1);
 /** Bars that are shown at most. */
 const mostBars = 10;
 
+/** A square image's bytes, one channel. */
+interface Sample {
+  readonly data: Uint8Array;
+  readonly side: number;
+}
+
 /** Starts the tab; returns what opens a model in it. */
 export function startPredict(): (bytes: Uint8Array, name: string) => Promise<void> {
   const select = byId('model', HTMLSelectElement);
@@ -32,8 +38,8 @@ export function startPredict(): (bytes: Uint8Array, name: string) => Promise<voi
 
   let running: RunningModel[] = [];
   let current: RunningModel | undefined;
-  /** What is looked at when it is not the pad: an image's bytes, one channel. */
-  let sample: { readonly data: Uint8Array; readonly side: number } | undefined;
+  /** What is looked at when it is not the pad. */
+  let sample: Sample | undefined;
   /** The opening that counts: an older one that is still under way gives up. */
   let opening = 0;
 
@@ -142,8 +148,9 @@ export function startPredict(): (bytes: Uint8Array, name: string) => Promise<voi
     }
   }
 
-  function showPicture(picture: CanvasImageSource, width: number, height: number): void {
-    sample = undefined;
+  /** Shows a picture and looks at it, or at the bytes that it was made of. */
+  function showPicture(picture: CanvasImageSource, width: number, height: number, bytes?: Sample): void {
+    sample = bytes;
     hint.hidden = true;
     pad.show(picture, width, height);
     void look();
@@ -181,8 +188,7 @@ export function startPredict(): (bytes: Uint8Array, name: string) => Promise<voi
     const side = test.height;
     stopCamera();
     const data = test.images.slice((shown % test.count) * side * side, ((shown++ % test.count) + 1) * side * side);
-    showPicture(await createImageBitmap(greyImage(data, side, side)), side, side);
-    sample = { data, side };
+    showPicture(await createImageBitmap(greyImage(data, side, side)), side, side, { data, side });
   });
   const stage = pad.canvas.parentElement!;
   for (const kind of ['dragover', 'dragleave', 'drop'] as const)
