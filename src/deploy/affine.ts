@@ -1,11 +1,11 @@
 /** The affine function, one per channel, that a chain of biases and batch norms is: in double precision, for rounding. */
 import type { Node, Value } from '../core/graph.js';
+import type { Tensor } from '../core/run-op.js';
 import { stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
 import { maxMultiplier } from '../ops/integer/rescale.js';
-import type { Tensor } from './run-op.js';
 
 /** A real value as integers of the new graph and what is still to be done to them. */
 export interface Pending {

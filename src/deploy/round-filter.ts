@@ -1,6 +1,7 @@
 /** A float filter as 16-bit integers with one scale; fewer bits where the accumulator's static bound below 2^31 asks for it. */
+
+import type { Tensor } from '../core/run-op.js';
 import { integer } from '../core/tensor.js';
-import type { Tensor } from './run-op.js';
 
 export interface RoundedFilter {
   readonly filter: Tensor;

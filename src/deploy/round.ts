@@ -16,6 +16,7 @@
  * nodes that were applied to it since. What consumes it decides what becomes of the chain.
  */
 import { Graph, type Node, type Value } from '../core/graph.js';
+import { runOp, type Tensor } from '../core/run-op.js';
 import { largestInteger, real, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
@@ -47,7 +48,6 @@ import { isMove, moved } from './moves.js';
 import { type Clamp, rescaled } from './rescaled.js';
 import { roundFilter } from './round-filter.js';
 import type { Rounding } from './rounding.js';
-import { runOp, type Tensor } from './run-op.js';
 import { movedScale, multiplied } from './scales.js';
 import { rpreluError, rpreluParts } from './stream-rprelu.js';
 import { pixelsOfWindows, sumOfWindows } from './window-sums.js';

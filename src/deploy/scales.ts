@@ -1,9 +1,9 @@
 /** Scales of pending integers (round.ts): one number, or one per channel. */
 import type { Node } from '../core/graph.js';
+import type { Tensor } from '../core/run-op.js';
 import { real, type TensorType } from '../core/tensor.js';
 import { channelsOf, reshape } from '../ops/elementwise/elementwise.js';
 import { SubbitError } from '../util/errors.js';
-import type { Tensor } from './run-op.js';
 
 /** `factor` has one element. */
 export function multiplied(factor: Tensor, scale: Tensor): Tensor {

@@ -3,9 +3,9 @@
  * changes, found by bisection on the chain's reference.
  */
 import type { Node, Value } from '../core/graph.js';
+import { runOp, type Tensor } from '../core/run-op.js';
 import { integer, type TensorType, type TypedArray } from '../core/tensor.js';
 import { neverDown, neverUp } from '../ops/integer/threshold.js';
-import { runOp, type Tensor } from './run-op.js';
 
 /** What a chain does to one integer of each channel. Nodes that only move elements must not be among its nodes. */
 export class ChannelFunction {

@@ -7,6 +7,7 @@ import { concat } from './concat/concat.js';
 import { reshape } from './elementwise/elementwise.js';
 import { integerAdd } from './integer/integer-add.js';
 import { integerMaxPool, sumPool } from './integer/integer-pool.js';
+import { lookup } from './integer/lookup.js';
 import { rescale } from './integer/rescale.js';
 import { threshold } from './integer/threshold.js';
 import { integerConv2d } from './integer-conv2d/integer-conv2d.js';
@@ -16,6 +17,7 @@ import { strideShortcut } from './shortcut/shortcut.js';
 const list: readonly AnyOp[] = [
   integerConv2d,
   threshold,
+  lookup,
   rescale,
   integerAdd,
   integerMaxPool,

@@ -6,6 +6,8 @@
  *     integer-conv2d -> threshold                       y u8
  *     integer-conv2d -> rescale [-> integer-add]        y i32, a residual stream
  *
+ * One with a single weight per channel that thresholds follow, the quantizer in front of an image, is a table of bytes (lookup).
+ *
  * A codebook takes the signs of output channels beside its few patterns; for the other families they become the filter's own.
  *
  * A node is swallowed only when nothing else reads what it computes. What no family takes (operands of 16 bits on both sides,
@@ -16,6 +18,7 @@ import { decode, operandOf, type TypedArray } from '../core/tensor.js';
 import { isBinary3x3 } from '../ops/codewords.js';
 import { channelsOf } from '../ops/elementwise/elementwise.js';
 import { integerAdd } from '../ops/integer/integer-add.js';
+import { lookup } from '../ops/integer/lookup.js';
 import { rescale } from '../ops/integer/rescale.js';
 import { threshold } from '../ops/integer/threshold.js';
 import { integerConv2d, withSigns } from '../ops/integer-conv2d/integer-conv2d.js';
@@ -29,6 +32,7 @@ import {
 } from '../ops/packed-conv2d/kernel-choice.js';
 import { guidedThresholds, linearFit } from '../ops/packed-conv2d/linear-fit.js';
 import type { Epilogue } from '../ops/packed-conv2d/packed-conv2d.js';
+import { isPerElement, tablesOf } from './byte-tables.js';
 import { Rewrite } from './rewrite.js';
 
 export interface SelectOptions {
@@ -65,9 +69,16 @@ class Selection {
     const { nodes } = this.#rewrite;
     // By the last node that each swallows: there all inputs are at hand.
     const fusions = new Map<Node, Fusion>();
+    const lookups = new Map<Node, Node>();
     const swallowed = new Set<Node>();
     for (const node of nodes) {
       if (node.op.name !== integerConv2d.name) continue;
+      const thresholds = this.#thresholdsOf(node);
+      if (thresholds !== undefined) {
+        lookups.set(thresholds, node);
+        swallowed.add(node);
+        continue;
+      }
       const fusion = this.#fusionOf(node, swallowed);
       if (fusion === undefined) continue;
       fusions.set(fusion.tail.at(-1) ?? node, fusion);
@@ -75,10 +86,31 @@ class Selection {
     }
     for (const node of nodes) {
       const fusion = fusions.get(node);
-      if (fusion !== undefined) this.#rewrite.replace(node.outputs[0]!, this.#fuse(fusion));
+      const conv = lookups.get(node);
+      if (conv !== undefined) this.#rewrite.replace(node.outputs[0]!, this.#lookUp(conv, node));
+      else if (fusion !== undefined) this.#rewrite.replace(node.outputs[0]!, this.#fuse(fusion));
       else if (!swallowed.has(node)) this.#rewrite.copy(node);
     }
     this.selected = this.#rewrite.finish();
+  }
+
+  /** The thresholds that make a function of a byte of a convolution, if it is one. */
+  #thresholdsOf(conv: Node): Node | undefined {
+    const next = this.#rewrite.onlyReader(conv.outputs[0]!);
+    const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
+    const isByteFunction =
+      isPerElement(conv) &&
+      next?.op.name === threshold.name &&
+      [...conv.inputs.slice(1), ...next.inputs.slice(1)].every(isConstant);
+    return isByteFunction ? next : undefined;
+  }
+
+  #lookUp(conv: Node, thresholds: Node): Value {
+    const { type } = thresholds.outputs[0]!;
+    const tables = tablesOf(conv, thresholds, this.#graph.constants);
+    const table = this.#rewrite.target.constant(`${thresholds.name}/table`, tables.type, tables.data);
+    const x = this.#rewrite.valueOf(conv.inputs[0]!);
+    return this.#rewrite.target.apply(lookup, thresholds.name, [x, table], { encoding: type.encoding! });
   }
 
   #fusionOf(conv: Node, swallowed: ReadonlySet<Node>): Fusion | undefined {

@@ -4,8 +4,8 @@
  */
 import { codewordIds, type PatternStatistics, patternStatistics } from '../../compact/pattern-statistics.js';
 import { type SelectionHistory, selectionHistory } from '../../compact/selection-history.js';
+import { runOp } from '../../core/run-op.js';
 import { real } from '../../core/tensor.js';
-import { runOp } from '../../deploy/run-op.js';
 import { buildGraph, type NetworkDefinition } from '../../nn/network.js';
 import { servedBy } from '../../nn/selection.js';
 import { summarize } from '../../nn/summary.js';

@@ -3,7 +3,7 @@
  * quantized in ours has passed through quantizing nodes there, so that it holds the same numbers.
  */
 import type { Value } from '../../core/graph.js';
-import type { Tensor } from '../../deploy/run-op.js';
+import type { Tensor } from '../../core/run-op.js';
 import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../../formats/onnx-model.js';
 import { SubbitError } from '../../util/errors.js';
 

@@ -4,8 +4,8 @@
  * sums in another order.
  */
 import type { Graph, Value } from '../../core/graph.js';
+import { runOp, type Tensor } from '../../core/run-op.js';
 import type { Encoding, TypedArray } from '../../core/tensor.js';
-import { runOp, type Tensor } from '../../deploy/run-op.js';
 import type { OnnxModel } from '../../formats/onnx-model.js';
 import { prune } from '../../passes/prune.js';
 import { SubbitError } from '../../util/errors.js';

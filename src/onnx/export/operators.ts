@@ -3,8 +3,8 @@
  * result, real, [N, C, H, W].
  */
 import type { Node, Value } from '../../core/graph.js';
+import type { Tensor } from '../../core/run-op.js';
 import { decode, operandOf, stepOf } from '../../core/tensor.js';
-import type { Tensor } from '../../deploy/run-op.js';
 import type { ActivationKind } from '../../ops/activation/activation.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';

@@ -3,6 +3,7 @@ import { input, integers, type OpCase, opCase, severalPieces, startingWith, valu
 import { integer, quantized, type TensorType } from '../../core/tensor.js';
 import { integerAdd } from './integer-add.js';
 import { integerMaxPool, sumPool } from './integer-pool.js';
+import { lookup, tableEntries } from './lookup.js';
 import { rescale } from './rescale.js';
 import { neverDown, neverUp, threshold } from './threshold.js';
 
@@ -43,6 +44,28 @@ const thresholdCases = [
     {},
   ),
 ];
+
+const lookupCases = (
+  [
+    [1, 1],
+    [7, 3],
+    [5, 67],
+    [Math.ceil(severalPieces / 3), 3],
+  ] as const
+).map(([rows, channels]) =>
+  opCase(
+    lookup,
+    `${rows} rows of ${channels}`,
+    [
+      input(
+        quantized([rows, channels], { kind: 'levels', max: 255, step: 1 }),
+        startingWith([255, 0], integers(0, 255)),
+      ),
+      input({ dtype: 'u8', shape: [tableEntries, channels] }, startingWith([7], integers(0, 255))),
+    ],
+    { encoding: { kind: 'levels', max: 255, step: 1 } },
+  ),
+);
 
 const rescaleCases = (
   [
@@ -106,6 +129,7 @@ const sumPoolCases = [
 
 export const integerCases: readonly OpCase[] = [
   ...thresholdCases,
+  ...lookupCases,
   ...rescaleCases,
   opCase(
     integerAdd,

@@ -2,6 +2,7 @@ import { defineWgsl } from '../../core/wgsl.js';
 import { eachElement } from '../elements.wgsl.js';
 import { integerAdd } from './integer-add.js';
 import { integerMaxPool, sumPool } from './integer-pool.js';
+import { lookup } from './lookup.js';
 import { rescale } from './rescale.js';
 import { rescaledWgsl } from './rescale.wgsl.js';
 import { threshold } from './threshold.js';
@@ -22,6 +23,14 @@ ${levelOfWgsl(
   types.down && ((row) => `get_down(${row} * u32(p.channels) + c)`),
 )}
 fn bits(i: u32) -> u32 { return level_of(get_x(i), i % u32(p.channels)); }`,
+    ),
+  ]),
+  defineWgsl(lookup, ({ params }) => [
+    eachElement(
+      'levels',
+      'u8',
+      params.rows * params.channels,
+      'fn bits(i: u32) -> u32 { return get_table(get_x(i) * u32(p.channels) + i % u32(p.channels)); }',
     ),
   ]),
   defineWgsl(rescale, ({ params }) => [

@@ -1,6 +1,6 @@
-/** One op by its reference, on given contents: how deployment computes constants and looks at functions of a channel. */
-import { type AnyOp, type InputTypes, slotName } from '../core/op.js';
-import { arrayOf, type TensorType, type TypedArray } from '../core/tensor.js';
+/** One op by its reference, on given contents: for constants, and for functions of a channel that something is made of. */
+import { type AnyOp, type InputTypes, slotName } from './op.js';
+import { arrayOf, type TensorType, type TypedArray } from './tensor.js';
 
 export interface Tensor {
   readonly type: TensorType;
