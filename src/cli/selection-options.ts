@@ -41,7 +41,7 @@ export function addSelectionOptions(parser: Parser): Parser {
       integer('--codewords', 1, numCodewords),
     )
     .option('--select <method>', `how codewords are chosen: ${methods.join('; ')} (default: learned)`)
-    .option('--start <codewords>', `what selection begins with: ${starts.join('; ')} (default: k-means)`)
+    .option('--start <codewords>', `what selection begins with: ${starts.join('; ')} (default: k-medoids)`)
     .option('--temperature <t>', "of Sinkhorn's plan (default: 0.2)", number('--temperature', 0))
     .option('--sweeps <n>', 'of Sinkhorn (default: 10)', integer('--sweeps', 1))
     .option('--columns <which>', 'positions that are assigned: selected or all, as in the paper (default: selected)')

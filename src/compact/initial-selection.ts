@@ -6,6 +6,7 @@ import { codewordTaps, numCodewords } from '../ops/codewords.js';
 import { groupFilters } from '../ops/selection/group-filters.js';
 import { storageOf } from '../passes/plan-memory.js';
 import type { Checkpoint, CheckpointTensor } from '../train/checkpoint.js';
+import { kMedoids } from './k-medoids.js';
 import { codewordIds, patternStatistics } from './pattern-statistics.js';
 import { kMeans, mostFrequent } from './subsets.js';
 
@@ -27,6 +28,7 @@ export function initialSelection(
       graph.variables.get(name)!.initialize(drawn);
       return drawn;
     }
+    if (start === 'k-medoids') return kMedoids(magnitudesOf(filters, trained), codewords);
     return (start === 'k-means' ? kMeans : mostFrequent)(countsOf(filters, trained), codewords);
   };
   const tensors: Record<string, CheckpointTensor> = {};
@@ -63,4 +65,20 @@ function countsOf(filters: readonly string[], trained: Checkpoint['tensors']): n
     for (const [id, count] of patternStatistics(codewordIds(data, shape)).counts.entries()) counts[id]! += count;
   }
   return counts;
+}
+
+/** Of the filters of each codeword the sums of |w| by tap, [512, 9]. */
+function magnitudesOf(filters: readonly string[], trained: Checkpoint['tensors']): Float64Array {
+  const sums = new Float64Array(numCodewords * codewordTaps);
+  for (const name of filters) {
+    const { data, shape } = trained[name]!;
+    const ids = codewordIds(data, shape);
+    for (let tap = 0; tap < codewordTaps; tap++) {
+      for (const [i, id] of ids.entries()) {
+        const at = id * codewordTaps + tap;
+        sums[at] = sums[at]! + Math.abs(data[tap * ids.length + i]!);
+      }
+    }
+  }
+  return sums;
 }

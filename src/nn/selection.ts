@@ -19,6 +19,7 @@ export type SelectionMethod = keyof typeof selectionMethods;
 
 /** What a sub-codebook begins with in a training that goes on from another one; one from scratch begins with random codewords. */
 export const selectionStarts = {
+  'k-medoids': "the sign patterns nearest to that one's real filters",
   'k-means': "centres of clusters of that one's filters, in sign space",
   frequent: 'the sign patterns that are most frequent there',
   random: 'drawn',
@@ -29,7 +30,7 @@ export type SelectionStart = keyof typeof selectionStarts;
 export interface SelectionDescription {
   /** @default 'learned' */
   readonly method?: SelectionMethod;
-  /** @default 'k-means' */
+  /** @default 'k-medoids' */
   readonly start?: SelectionStart;
   /** Of Sinkhorn's plan. @default 0.2 */
   readonly temperature?: number;
@@ -68,7 +69,7 @@ export function completeSelection(
     throw new UsageError(`codewords must be an integer in 1..${numCodewords}, not ${codewords}`);
   const {
     method = 'learned',
-    start = 'k-means',
+    start = 'k-medoids',
     temperature = 0.2,
     sweeps = 10,
     columns = 'selected',
