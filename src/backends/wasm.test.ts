@@ -86,11 +86,11 @@ class Worker {
   }
 
   postMessage(message: unknown): void {
-    this.#worker.then((worker) => worker.postMessage(message));
+    void this.#worker.then((worker) => worker.postMessage(message));
   }
 
   terminate(): void {
-    this.#worker.then((worker) => worker.terminate());
+    void this.#worker.then((worker) => worker.terminate());
   }
 }
 

@@ -52,7 +52,7 @@ export function startPredict(): (bytes: Uint8Array, name: string) => Promise<voi
   const pad = new Pad(byId('pad', HTMLCanvasElement), () => {
     sample = undefined;
     hint.hidden = true;
-    look();
+    void look();
   });
 
   /** The model's input; undefined when there is nothing to see. */

@@ -87,18 +87,18 @@ async function benchTrain(presetName: string | undefined, options: BenchTrainOpt
   const parts = new Map<string, number[]>();
   const progress = createProgress();
   progress.start('timing', options.steps);
-  for (let i = 0; i < warmupSteps; i++) step(await input.next());
+  for (let i = 0; i < warmupSteps; i++) await step(await input.next());
   for (const { peer } of Object.values(peers)) await peer.run(warmupSteps);
   for (let i = 0; i < options.steps; i++) {
     await pauseAfter(wantsPeer);
-    step(await input.next());
+    await step(await input.next());
     const images = await input.next();
     const started = performance.now();
-    step(images);
+    await step(images);
     ours.push(performance.now() - started);
     if (renewals) {
       const renewalStarted = performance.now();
-      step(images, { index: i, learningRate: renewals.learningRate });
+      await step(images, { index: i, learningRate: renewals.learningRate });
       renewing.push(performance.now() - renewalStarted);
     }
     for (const [part, milliseconds] of timeParts(session)) parts.set(part, [...(parts.get(part) ?? []), milliseconds]);
