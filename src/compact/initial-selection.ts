@@ -3,9 +3,8 @@ import type { Graph } from '../core/graph.js';
 import { patternsOf } from '../nn/quantizers/codebook.js';
 import { logitsOf, type Selection, selectionNames } from '../nn/selection.js';
 import { codewordTaps, numCodewords } from '../ops/codewords.js';
-import { groupFilters } from '../ops/selection/group-filters.js';
-import { storageOf } from '../passes/plan-memory.js';
 import type { Checkpoint, CheckpointTensor } from '../train/checkpoint.js';
+import { filtersByCodebook, magnitudesOf } from './codebook-filters.js';
 import { kMedoids } from './k-medoids.js';
 import { codewordIds, patternStatistics } from './pattern-statistics.js';
 import { kMeans, mostFrequent } from './subsets.js';
@@ -28,7 +27,7 @@ export function initialSelection(
       graph.variables.get(name)!.initialize(drawn);
       return drawn;
     }
-    if (start === 'k-medoids') return kMedoids(magnitudesOf(filters, trained), codewords);
+    if (start === 'k-medoids') return kMedoids(magnitudesOf(filters.map((name) => trained[name]!)), codewords);
     return (start === 'k-means' ? kMeans : mostFrequent)(countsOf(filters, trained), codewords);
   };
   const tensors: Record<string, CheckpointTensor> = {};
@@ -46,17 +45,6 @@ export function initialSelection(
   return tensors;
 }
 
-/** Names of the filters that each sub-codebook serves, by the name of its ids. */
-function filtersByCodebook(graph: Graph): Map<string, string[]> {
-  const served = new Map<string, string[]>();
-  for (const { op, inputs } of graph.nodes) {
-    if (op !== groupFilters) continue;
-    const [filter, ids] = inputs.map((value) => storageOf(value!).name) as [string, string];
-    served.set(ids, [...(served.get(ids) ?? []), filter]);
-  }
-  return served;
-}
-
 /** How often each codeword occurs in the filters. */
 function countsOf(filters: readonly string[], trained: Checkpoint['tensors']): number[] {
   const counts = Array<number>(numCodewords).fill(0);
@@ -65,20 +53,4 @@ function countsOf(filters: readonly string[], trained: Checkpoint['tensors']): n
     for (const [id, count] of patternStatistics(codewordIds(data, shape)).counts.entries()) counts[id]! += count;
   }
   return counts;
-}
-
-/** Of the filters of each codeword the sums of |w| by tap, [512, 9]. */
-function magnitudesOf(filters: readonly string[], trained: Checkpoint['tensors']): Float64Array {
-  const sums = new Float64Array(numCodewords * codewordTaps);
-  for (const name of filters) {
-    const { data, shape } = trained[name]!;
-    const ids = codewordIds(data, shape);
-    for (let tap = 0; tap < codewordTaps; tap++) {
-      for (const [i, id] of ids.entries()) {
-        const at = id * codewordTaps + tap;
-        sums[at] = sums[at]! + Math.abs(data[tap * ids.length + i]!);
-      }
-    }
-  }
-  return sums;
 }

@@ -9,29 +9,44 @@
  *
  * Filters of one sign pattern move together, which makes 512 clients of any number of filters.
  */
-import { codewordTaps, isPositive, numCodewords } from '../ops/codewords.js';
+import { codewordTaps, numCodewords } from '../ops/codewords.js';
 
 /** `magnitudes` [512, 9]: for each sign pattern the sums of |w_t| over its filters. Ids in the order of their choice. */
 export function kMedoids(magnitudes: Float64Array, n: number): number[] {
   const costs = costsOf(magnitudes);
-  const ids = greedy(costs, n);
-  for (let found = bestExchange(costs, ids); found !== undefined; found = bestExchange(costs, ids)) {
+  return exchanged(costs, greedy(costs, n), totalOf(magnitudes) * smallestGain);
+}
+
+/** The same from codewords that are there: exchanges only, each of which gains at least a share of all magnitudes. */
+export function nearerCodewords(magnitudes: Float64Array, ids: readonly number[], leastGain: number): number[] {
+  return exchanged(costsOf(magnitudes), ids, totalOf(magnitudes) * Math.max(leastGain, smallestGain));
+}
+
+/** Gains below this share of all magnitudes are rounding: two equal codebooks could take turns for ever. */
+const smallestGain = 1e-9;
+
+const totalOf = (magnitudes: Float64Array): number => magnitudes.reduce((sum, each) => sum + each, 0);
+
+function exchanged(costs: Float64Array, from: readonly number[], leastGain: number): number[] {
+  const ids = [...from];
+  for (;;) {
+    const found = bestExchange(costs, ids, leastGain);
+    if (found === undefined) return ids;
     ids[found.position] = found.id;
   }
-  return ids;
 }
 
 /** [patterns, codewords]: what it costs that the filters of a pattern become the codeword. */
 function costsOf(magnitudes: Float64Array): Float64Array {
   const costs = new Float64Array(numCodewords * numCodewords);
+  // By the bits that differ: the sum without the lowest of them, and that one's magnitude.
+  const sums = new Float64Array(numCodewords);
   for (let pattern = 0; pattern < numCodewords; pattern++) {
-    for (let id = 0; id < numCodewords; id++) {
-      let cost = 0;
-      for (let tap = 0; tap < codewordTaps; tap++) {
-        if (isPositive(pattern, tap) !== isPositive(id, tap)) cost += magnitudes[pattern * codewordTaps + tap]!;
-      }
-      costs[pattern * numCodewords + id] = cost;
+    for (let bits = 1; bits < numCodewords; bits++) {
+      const tap = codewordTaps - 1 - Math.log2(bits & -bits);
+      sums[bits] = sums[bits & (bits - 1)]! + magnitudes[pattern * codewordTaps + tap]!;
     }
+    for (let bits = 0; bits < numCodewords; bits++) costs[pattern * numCodewords + (pattern ^ bits)] = sums[bits]!;
   }
   return costs;
 }
@@ -55,11 +70,12 @@ function greedy(costs: Float64Array, n: number): number[] {
   return ids;
 }
 
-/** Gains below this share of all magnitudes are rounding: without it two equal codebooks could take turns for ever. */
-const smallestGain = 1e-9;
-
-/** The codeword that should take the place of that at a position; undefined when none lessens the cost. */
-function bestExchange(costs: Float64Array, ids: readonly number[]): { id: number; position: number } | undefined {
+/** The codeword that should take the place of that at a position; undefined when none lessens the cost by more than `leastGain`. */
+function bestExchange(
+  costs: Float64Array,
+  ids: readonly number[],
+  leastGain: number,
+): { id: number; position: number } | undefined {
   // Of each pattern the position of its nearest codeword, and the costs of that one and of the next.
   const nearest = new Int32Array(numCodewords);
   const first = new Float64Array(numCodewords).fill(Number.POSITIVE_INFINITY);
@@ -75,7 +91,7 @@ function bestExchange(costs: Float64Array, ids: readonly number[]): { id: number
     }
   }
   let found: { id: number; position: number } | undefined;
-  let bestGain = smallestGain * costs.reduce((largest, cost) => Math.max(largest, cost), 0);
+  let bestGain = leastGain;
   const ownGain = new Float64Array(ids.length);
   for (let id = 0; id < numCodewords; id++) {
     if (ids.includes(id)) continue;

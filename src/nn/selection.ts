@@ -13,6 +13,7 @@ import { lookUp } from '../util/nearest.js';
 export const selectionMethods = {
   learned: 'chosen in training, by Gumbel-Sinkhorn and the permutation straight-through estimator (Sparks)',
   patterns: 'learned as real patterns, of which repeated ones are replaced (SNN)',
+  nearest: 'the sign patterns nearest to the filters as they are, exchanged in training (k-medoids)',
   fixed: 'what it begins with',
 } as const;
 export type SelectionMethod = keyof typeof selectionMethods;

@@ -34,12 +34,12 @@ async function train(
   const network = defineNetwork({ preset: 'digits', bits: '1-2-4', classes, zeroPoints, step, ...own });
   const optimizer = { name: 'adam' } as const;
   const session = new TrainingSession(backend, network, { batch, seed: 3, compute, optimizer, keepAll: true });
-  const isTrained = [...session.variables.entries()].some(({ role }) => role === 'selection');
+  const isRenewed = own.codewords !== undefined && own.selection?.method !== 'fixed';
   const losses: number[] = [];
   for (let i = 0; i < steps; i++) {
     const images = data.train.images.subarray(i * batch * bytes, (i + 1) * batch * bytes);
     const labels = data.train.labels.subarray(i * batch, (i + 1) * batch);
-    const renewal = isTrained && i % every === 0 ? { index: i / every, learningRate: 0.3 } : undefined;
+    const renewal = isRenewed && i % every === 0 ? { index: i / every, learningRate: 0.3 } : undefined;
     losses.push(await session.step(images, labels, { step: i, learningRate: 0.01, renewal }));
     await onStep(session, i, renewal);
   }
@@ -58,6 +58,7 @@ const cases: readonly (readonly [string, Partial<NetworkDescription>])[] = [
     { codewords: 33, selection: { columns: 'all', noise: 0.2, sweeps: 3, temperature: 0.5 } },
   ],
   ['learned, one scale per channel', { bits: '1-2-32', codewords: 12, selection: { pull: 0, sweeps: 2 } }],
+  ['nearest', { codewords: 12, selection: { method: 'nearest' } }],
   ['patterns', { codewords: 12, selection: { method: 'patterns' } }],
 ];
 
@@ -103,11 +104,14 @@ describe.each(cases)('%s', (_, settings) => {
   });
 });
 
-test.each(['learned', 'fixed'] as const)('all 512 codewords, %s, are plain binarization', async (method) => {
+test('all 512 codewords are plain binarization', async () => {
   const settings = { backend: createReference(), compute: 'simulated', steps: 3 } as const;
-  const selected = await train({ ...settings, codewords: numCodewords, selection: { method, sweeps: 1 } });
-  // Filters stay within -1 .. 1, where the clipped estimator passes everything.
-  expect(selected.losses).toEqual((await train(settings)).losses);
+  const plain = await train(settings);
+  for (const method of ['learned', 'nearest', 'fixed'] as const) {
+    const selected = await train({ ...settings, codewords: numCodewords, selection: { method, sweeps: 1 } });
+    // Filters stay within -1 .. 1, where the clipped estimator passes everything.
+    expect(selected.losses, method).toEqual(plain.losses);
+  }
 });
 
 test('wide layers of few codewords multiply on the codebook kernel, with the simulated losses', async () => {

@@ -3,6 +3,8 @@
  * sets, epochs or files; the trainer does.
  */
 import { Plan, Variables } from '../backends/plan.js';
+import { filtersByCodebook } from '../compact/codebook-filters.js';
+import { renewNearest } from '../compact/renew-nearest.js';
 import type { Backend } from '../core/backend.js';
 import type { Node, Variable } from '../core/graph.js';
 import { buildGraph, type NetworkDefinition, type NetworkGraph } from '../nn/network.js';
@@ -88,7 +90,7 @@ function decays(
 export interface Renewal {
   /** Renewals before this one. */
   readonly index: number;
-  /** Of logits or patterns. */
+  /** Of logits or patterns, where there are any. */
   readonly learningRate: number;
 }
 
@@ -131,6 +133,8 @@ export class TrainingSession {
   readonly #backward: readonly Range[];
   /** The same with everything, for steps that renew the selection. */
   readonly #whole: { readonly forward: Range; readonly backward: Range };
+  /** For a selection by exchanges, filters by what serves them. */
+  readonly #served: ReadonlyMap<string, readonly string[]> | undefined;
   /** Nodes that run only in steps that renew the selection of codewords. */
   readonly renewing: ReadonlySet<Node>;
 
@@ -142,6 +146,7 @@ export class TrainingSession {
     this.#options = options;
     const training = buildGraph(network, { batch, training: true, seed, distilled, labelSmoothing });
     addTraining(training, options);
+    this.#served = training.scope.selection?.method === 'nearest' ? filtersByCodebook(training.graph) : undefined;
     const step = lowered(training.graph, backend, options.compute);
     this.products = step.products;
     this.plan = new Plan(step.graph, this.variables, { keepAll: options.keepAll ?? false });
@@ -172,10 +177,7 @@ export class TrainingSession {
     this.plan.tensor('step')[0] = step;
     this.plan.tensor('learningRate')[0] = learningRate;
     if (targets !== undefined) this.plan.tensor('targets').set(targets);
-    if (renewal !== undefined) {
-      this.plan.tensor('selectionRate')[0] = renewal.learningRate;
-      this.plan.tensor('renewals')[0] = renewal.index;
-    }
+    if (renewal !== undefined) await this.#beginRenewal(renewal);
     const [forward, backward] = renewal
       ? [[this.#whole.forward], [this.#whole.backward]]
       : [this.#forward, this.#backward];
@@ -185,6 +187,18 @@ export class TrainingSession {
     const loss = meanOf(this.plan.tensor('losses') as Float32Array, this.batch);
     if (!isRemote && Number.isFinite(loss)) this.#run(backward);
     return loss;
+  }
+
+  /** What the graph needs for a renewal; of the selection that is none of the graph's, the renewal itself. */
+  async #beginRenewal({ index, learningRate }: Renewal): Promise<void> {
+    if (this.#served === undefined) {
+      this.plan.tensor('selectionRate')[0] = learningRate;
+      this.plan.tensor('renewals')[0] = index;
+      return;
+    }
+    await this.variables.read();
+    renewNearest(new Map([...this.variables.entries()].map((each) => [each.name, each])), this.#served);
+    this.variables.write();
   }
 
   #run(ranges: readonly Range[]): void {
