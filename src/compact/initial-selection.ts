@@ -1,12 +1,12 @@
 /** What selection begins with when a network starts from a trained one: sub-codebooks from that one's filters. */
 import type { Graph } from '../core/graph.js';
+import { filtersByCodebook, magnitudesOf } from '../nn/codebook-filters.js';
+import { kMedoids } from '../nn/k-medoids.js';
 import { patternsOf } from '../nn/quantizers/codebook.js';
 import { logitsOf, type Selection, selectionNames } from '../nn/selection.js';
-import { codewordTaps, numCodewords } from '../ops/codewords.js';
+import { codewordIds, codewordTaps, numCodewords } from '../ops/codewords.js';
 import type { Checkpoint, CheckpointTensor } from '../train/checkpoint.js';
-import { filtersByCodebook, magnitudesOf } from './codebook-filters.js';
-import { kMedoids } from './k-medoids.js';
-import { codewordIds, patternStatistics } from './pattern-statistics.js';
+import { patternStatistics } from './pattern-statistics.js';
 import { kMeans, mostFrequent } from './subsets.js';
 
 /**

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { numCodewords } from '../ops/codewords.js';
-import { codewordIds, patternStatistics, signsOf } from './pattern-statistics.js';
+import { codewordIds, numCodewords } from '../ops/codewords.js';
+import { patternStatistics, signsOf } from './pattern-statistics.js';
 
 describe('codewords', () => {
   test('TV-7: row by row, most significant bit first, sign(0) = +1', () => {

@@ -4,7 +4,6 @@
  * `rank` counts codewords by use, the most used one first; ties go to the lower id.
  */
 import { codewordTaps, isPositive, numCodewords } from '../ops/codewords.js';
-import { SubbitError } from '../util/errors.js';
 
 export interface PatternStatistics {
   /** Filters in the layer: input times output channels. */
@@ -19,18 +18,6 @@ export interface PatternStatistics {
   readonly entropyBitsPerWeight: number;
   /** count ~ rank^-exponent, fitted on logarithms over the codewords that occur; undefined where fewer than three do. */
   readonly powerLaw?: { readonly exponent: number; readonly amplitude: number; readonly r2: number };
-}
-
-/** The codeword of each real filter of a [3, 3, C, K] tensor, as [C, K]; sign(0) = +1, as in the quantizer. */
-export function codewordIds(filter: ArrayLike<number>, shape: readonly number[]): Uint16Array {
-  const [height, width, inChannels, outChannels] = shape;
-  if (shape.length !== 4 || height !== 3 || width !== 3)
-    throw new SubbitError(`codewords are of 3x3 filters, not of [${shape.join(', ')}]`);
-  const filters = inChannels! * outChannels!;
-  const ids = new Uint16Array(filters);
-  for (let tap = 0; tap < codewordTaps; tap++)
-    for (let i = 0; i < filters; i++) ids[i] = (ids[i]! << 1) | (filter[tap * filters + i]! >= 0 ? 1 : 0);
-  return ids;
 }
 
 export function patternStatistics(ids: ArrayLike<number>): PatternStatistics {

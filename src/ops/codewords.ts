@@ -4,6 +4,7 @@
  */
 
 import type { TensorType } from '../core/tensor.js';
+import { SubbitError } from '../util/errors.js';
 
 /** Signs of a codeword. */
 export const codewordTaps = 9;
@@ -30,6 +31,18 @@ export function distinctCodewords(
   const found = new Set<number>();
   for (let filter = 0; filter < filters && found.size <= most; filter++) found.add(codewordAt(levels, filters, filter));
   return found;
+}
+
+/** The codeword of each real filter of a [3, 3, C, K] tensor, as [C, K]; sign(0) = +1, as in the quantizer. */
+export function codewordIds(filter: ArrayLike<number>, shape: readonly number[]): Uint16Array {
+  const [height, width, inChannels, outChannels] = shape;
+  if (shape.length !== 4 || height !== 3 || width !== 3)
+    throw new SubbitError(`codewords are of 3x3 filters, not of [${shape.join(', ')}]`);
+  const filters = inChannels! * outChannels!;
+  const ids = new Uint16Array(filters);
+  for (let tap = 0; tap < codewordTaps; tap++)
+    for (let i = 0; i < filters; i++) ids[i] = (ids[i]! << 1) | (filter[tap * filters + i]! >= 0 ? 1 : 0);
+  return ids;
 }
 
 /** Bits that tell `codewords` indices apart: ceil(log2 codewords). */

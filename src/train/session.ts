@@ -3,10 +3,9 @@
  * sets, epochs or files; the trainer does.
  */
 import { Plan, Variables } from '../backends/plan.js';
-import { filtersByCodebook } from '../compact/codebook-filters.js';
-import { renewNearest } from '../compact/renew-nearest.js';
 import type { Backend } from '../core/backend.js';
 import type { Node, Variable } from '../core/graph.js';
+import { filtersByCodebook } from '../nn/codebook-filters.js';
 import { buildGraph, type NetworkDefinition, type NetworkGraph } from '../nn/network.js';
 import { isCodewords, servedBy } from '../nn/selection.js';
 import { addOptimizer, type OptimizerOptions } from '../optim/optimizers.js';
@@ -15,6 +14,7 @@ import type { ProductChoice } from '../passes/low-bit-products.js';
 import { renewalNodes } from '../passes/renewal-nodes.js';
 import { UsageError } from '../util/errors.js';
 import { type Compute, lowered } from './compute.js';
+import { renewNearest } from './renew-nearest.js';
 
 export interface SessionOptions {
   readonly batch: number;

@@ -2,14 +2,15 @@
  * inspect --kernels: how the binary 3x3 filters of a run are spread over the 512 sign patterns, or over those that were selected, and
  * how the selection moved; as JSON, as a table, and as a page with pictures (kernels-page.ts).
  */
-import { codewordIds, type PatternStatistics, patternStatistics } from '../../compact/pattern-statistics.js';
+
+import { type PatternStatistics, patternStatistics } from '../../compact/pattern-statistics.js';
 import { type SelectionHistory, selectionHistory } from '../../compact/selection-history.js';
 import { runOp } from '../../core/run-op.js';
 import { real } from '../../core/tensor.js';
 import { buildGraph, type NetworkDefinition } from '../../nn/network.js';
 import { servedBy } from '../../nn/selection.js';
 import { summarize } from '../../nn/summary.js';
-import { codewordAt } from '../../ops/codewords.js';
+import { codewordAt, codewordIds } from '../../ops/codewords.js';
 import { groupFilters } from '../../ops/selection/group-filters.js';
 import { storageOf } from '../../passes/plan-memory.js';
 import type { Checkpoint, CheckpointTensor } from '../../train/checkpoint.js';

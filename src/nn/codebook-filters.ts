@@ -1,10 +1,8 @@
 /** The filters that a sub-codebook serves, and what their signs count for. */
 import type { Graph } from '../core/graph.js';
-import { codewordTaps, numCodewords } from '../ops/codewords.js';
+import { codewordIds, codewordTaps, numCodewords } from '../ops/codewords.js';
 import { groupFilters } from '../ops/selection/group-filters.js';
 import { storageOf } from '../passes/plan-memory.js';
-import type { CheckpointTensor } from '../train/checkpoint.js';
-import { codewordIds } from './pattern-statistics.js';
 
 /** Names of the filters that each sub-codebook of a training graph serves, by the name of its ids. */
 export function filtersByCodebook(graph: Graph): Map<string, string[]> {
@@ -18,7 +16,9 @@ export function filtersByCodebook(graph: Graph): Map<string, string[]> {
 }
 
 /** For each sign pattern the sums of |w| by tap over the filters that have it, [512, 9]. */
-export function magnitudesOf(filters: readonly CheckpointTensor[]): Float64Array {
+export function magnitudesOf(
+  filters: readonly { readonly shape: readonly number[]; readonly data: ArrayLike<number> }[],
+): Float64Array {
   const sums = new Float64Array(numCodewords * codewordTaps);
   for (const { data, shape } of filters) {
     const ids = codewordIds(data, shape);

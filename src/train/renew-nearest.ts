@@ -3,9 +3,9 @@
  * codeword has the wrong sign for a filter, the straight-through gradient keeps pushing that weight away from it, so that its
  * magnitude tells what the sign is worth.
  */
-import type { CheckpointTensor } from '../train/checkpoint.js';
-import { magnitudesOf } from './codebook-filters.js';
-import { nearerCodewords } from './k-medoids.js';
+import { magnitudesOf } from '../nn/codebook-filters.js';
+import { nearerCodewords } from '../nn/k-medoids.js';
+import type { CheckpointTensor } from './checkpoint.js';
 
 /** Share of a layer's magnitudes that an exchange must gain: filters that the exchange moves disturb those behind them. */
 const leastGain = 5e-4;

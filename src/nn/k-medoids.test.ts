@@ -1,9 +1,9 @@
 /** Sub-codebooks nearest to filters. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { kMeans, mostFrequent } from '../compact/subsets.js';
 import { codewordTaps, isPositive, numCodewords } from '../ops/codewords.js';
 import { kMedoids } from './k-medoids.js';
-import { kMeans, mostFrequent } from './subsets.js';
 
 type Filter = readonly [pattern: number, magnitudes: readonly number[]];
 
