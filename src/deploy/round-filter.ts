@@ -1,5 +1,4 @@
 /** A float filter as 16-bit integers with one scale; fewer bits where the accumulator's static bound below 2^31 asks for it. */
-
 import type { Tensor } from '../core/run-op.js';
 import { integer } from '../core/tensor.js';
 

@@ -68,27 +68,24 @@ class Selection {
     this.#rewrite = new Rewrite(graph);
     const { nodes } = this.#rewrite;
     // By the last node that each swallows: there all inputs are at hand.
-    const fusions = new Map<Node, Fusion>();
-    const lookups = new Map<Node, Node>();
+    const replaced = new Map<Node, () => Value>();
     const swallowed = new Set<Node>();
     for (const node of nodes) {
       if (node.op.name !== integerConv2d.name) continue;
       const thresholds = this.#thresholdsOf(node);
       if (thresholds !== undefined) {
-        lookups.set(thresholds, node);
+        replaced.set(thresholds, () => this.#lookUp(node, thresholds));
         swallowed.add(node);
         continue;
       }
       const fusion = this.#fusionOf(node, swallowed);
       if (fusion === undefined) continue;
-      fusions.set(fusion.tail.at(-1) ?? node, fusion);
+      replaced.set(fusion.tail.at(-1) ?? node, () => this.#fuse(fusion));
       for (const each of [node, ...fusion.tail]) swallowed.add(each);
     }
     for (const node of nodes) {
-      const fusion = fusions.get(node);
-      const conv = lookups.get(node);
-      if (conv !== undefined) this.#rewrite.replace(node.outputs[0]!, this.#lookUp(conv, node));
-      else if (fusion !== undefined) this.#rewrite.replace(node.outputs[0]!, this.#fuse(fusion));
+      const replacement = replaced.get(node);
+      if (replacement !== undefined) this.#rewrite.replace(node.outputs[0]!, replacement());
       else if (!swallowed.has(node)) this.#rewrite.copy(node);
     }
     this.selected = this.#rewrite.finish();
@@ -97,12 +94,14 @@ class Selection {
   /** The thresholds that make a function of a byte of a convolution, if it is one. */
   #thresholdsOf(conv: Node): Node | undefined {
     const next = this.#rewrite.onlyReader(conv.outputs[0]!);
-    const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
     const isByteFunction =
-      isPerElement(conv) &&
-      next?.op.name === threshold.name &&
-      [...conv.inputs.slice(1), ...next.inputs.slice(1)].every(isConstant);
+      isPerElement(conv) && next?.op.name === threshold.name && this.#isOfConstants(conv) && this.#isOfConstants(next);
     return isByteFunction ? next : undefined;
+  }
+
+  /** Whether everything but a node's first input is known. */
+  #isOfConstants({ inputs }: Node): boolean {
+    return inputs.slice(1).every((value) => value === undefined || this.#graph.constants.has(value));
   }
 
   #lookUp(conv: Node, thresholds: Node): Value {
@@ -121,9 +120,8 @@ class Selection {
     const family: Family = families[name as FamilyName];
     if (!takes(family, kind)) return undefined;
     const next = this.#rewrite.onlyReader(conv.outputs[0]!);
-    const isConstant = (value: Value | undefined): boolean => value === undefined || this.#graph.constants.has(value);
     const canSwallow =
-      (next?.op.name === threshold.name || next?.op.name === rescale.name) && next.inputs.slice(1).every(isConstant);
+      (next?.op.name === threshold.name || next?.op.name === rescale.name) && this.#isOfConstants(next);
     if (!canSwallow) return { conv, family, kind, tail: [] };
     const after = next.op.name === rescale.name ? this.#rewrite.onlyReader(next.outputs[0]!) : undefined;
     // A sum of two convolutions goes into one of them.

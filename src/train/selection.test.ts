@@ -105,7 +105,7 @@ describe.each(cases)('%s', (_, settings) => {
 });
 
 describe('all 512 codewords are plain binarization', () => {
-  const settings = { backend: createReference(), compute: 'simulated', steps: 2, every: 1 } as const;
+  const settings = { backend: createReference(), compute: 'simulated', steps: 3 } as const;
   let plain: readonly number[] | undefined;
   test.each(['learned', 'nearest', 'fixed'] as const)('%s', async (method) => {
     const selected = await train({ ...settings, codewords: numCodewords, selection: { method, sweeps: 1 } });

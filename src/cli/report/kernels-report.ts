@@ -2,7 +2,6 @@
  * inspect --kernels: how the binary 3x3 filters of a run are spread over the 512 sign patterns, or over those that were selected, and
  * how the selection moved; as JSON, as a table, and as a page with pictures (kernels-page.ts).
  */
-
 import { type PatternStatistics, patternStatistics } from '../../compact/pattern-statistics.js';
 import { type SelectionHistory, selectionHistory } from '../../compact/selection-history.js';
 import { runOp } from '../../core/run-op.js';
