@@ -1,4 +1,4 @@
-/** Functions of a single byte as tables: a product with one weight per channel, and thresholds. */
+/** Functions of a single byte as tables: a product with one weight per channel, and the thresholds or the rescaling behind it. */
 import type { Node, Value } from '../core/graph.js';
 import { runOp, type Tensor } from '../core/run-op.js';
 import type { TypedArray } from '../core/tensor.js';
@@ -13,7 +13,7 @@ export function isPerElement({ inputs: [x, filter], outputs: [y] }: Node): boole
 }
 
 /** What the two nodes make of every byte, [256, channels]. */
-export function tablesOf(conv: Node, thresholds: Node, constants: ReadonlyMap<Value, TypedArray>): Tensor {
+export function tablesOf(conv: Node, last: Node, constants: ReadonlyMap<Value, TypedArray>): Tensor {
   const constant = (value: Value | undefined): Tensor | undefined =>
     value && { type: value.type, data: constants.get(value)! };
   const [x, ...weights] = conv.inputs;
@@ -22,6 +22,6 @@ export function tablesOf(conv: Node, thresholds: Node, constants: ReadonlyMap<Va
   const bytes = Uint8Array.from({ length: tableEntries * channels }, (_, i) => Math.floor(i / channels));
   const geometry = { ...conv.attributes, stride: 1, outHeight: tableEntries, outWidth: 1 };
   const sums = runOp(conv.op, [{ type, data: bytes }, ...weights.map(constant)], geometry);
-  const { data } = runOp(thresholds.op, [sums, ...thresholds.inputs.slice(1).map(constant)], thresholds.attributes);
-  return { type: { dtype: 'u8', shape: [tableEntries, channels] }, data };
+  const { type: found, data } = runOp(last.op, [sums, ...last.inputs.slice(1).map(constant)], last.attributes);
+  return { type: { dtype: found.dtype, shape: [tableEntries, channels] }, data };
 }

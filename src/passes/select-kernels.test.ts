@@ -47,8 +47,8 @@ test('a stream that is added to itself', () => {
   expect(run(selectKernels(doubled(), { isa: 'avx512' }))).toEqual(expected);
 });
 
-/** Bytes times one weight per channel, less a zero point, and thresholds. */
-function quantizer({ stride = 1 } = {}): Graph {
+/** Bytes times one weight per channel, less a zero point, and thresholds or a rescaling. */
+function quantizer({ stride = 1, isRescaled = false } = {}): Graph {
   const graph = new Graph();
   const x = graph.input('x', quantized([1, 3, 2, 3], { kind: 'levels', max: 255, step: 1, zeroPoints: [100, 0, 7] }));
   const filterType = quantized([1, 1, 1, 3], { kind: 'bipolar', max: 1, step: 1 });
@@ -65,6 +65,17 @@ function quantizer({ stride = 1 } = {}): Graph {
   const acc = graph.apply(integerConv2d, 'conv', [x, filter], geometry);
   const rows = (name: string, steps: readonly number[]) =>
     graph.constant(name, { dtype: 'i32', shape: [2, 3] }, Int32Array.from(steps));
+  if (isRescaled) {
+    const perChannel = (name: string, values: readonly number[]) =>
+      graph.constant(name, { dtype: 'i32', shape: [3] }, Int32Array.from(values));
+    const factors = [
+      perChannel('multiplier', [3, -5, 7]),
+      perChannel('shift', [1, 0, 2]),
+      perChannel('bias', [0, 9, -9]),
+    ];
+    graph.output('y', graph.apply(rescale, 'stream', [acc, ...factors], { low: -140, high: 150 }));
+    return graph;
+  }
   const thresholds = [rows('up', [-90, 2, 30, 120, 256, 31]), rows('down', [-256, -4, -257, -256, -200, -257])];
   graph.output('y', graph.apply(threshold, 'levels', [acc, ...thresholds], {}));
   return graph;
@@ -77,6 +88,16 @@ test('a quantizer of bytes is a table', () => {
   expect(new Set(expected)).toEqual(new Set([0, 1, 2]));
   const selected = selectKernels(quantizer(), { isa: 'avx512' });
   expect(selected.nodes.map(({ op }) => op.name)).toEqual([lookup.name]);
+  expect(run(selected, bytes)).toEqual(expected);
+});
+
+test('levels that become a residual stream are a table of its integers', () => {
+  const expected = run(quantizer({ isRescaled: true }), bytes);
+  expect(Math.min(...expected)).toBe(-140);
+  expect(Math.max(...expected)).toBe(150);
+  const selected = selectKernels(quantizer({ isRescaled: true }), { isa: 'avx512' });
+  expect(selected.nodes.map(({ op }) => op.name)).toEqual([lookup.name]);
+  expect(selected.outputs.get('y')!.type).toEqual(quantizer({ isRescaled: true }).outputs.get('y')!.type);
   expect(run(selected, bytes)).toEqual(expected);
 });
 

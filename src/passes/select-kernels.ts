@@ -6,7 +6,8 @@
  *     integer-conv2d -> threshold                       y u8
  *     integer-conv2d -> rescale [-> integer-add]        y i32, a residual stream
  *
- * One with a single weight per channel that thresholds follow, the quantizer in front of an image, is a table of bytes (lookup).
+ * One with a single weight per channel that thresholds or a rescaling follow is a function of a byte, and becomes a table (lookup): the
+ * quantizer in front of an image, or where a residual stream begins at levels.
  *
  * A codebook takes the signs of output channels beside its few patterns; for the other families they become the filter's own.
  *
@@ -72,9 +73,9 @@ class Selection {
     const swallowed = new Set<Node>();
     for (const node of nodes) {
       if (node.op.name !== integerConv2d.name) continue;
-      const thresholds = this.#thresholdsOf(node);
-      if (thresholds !== undefined) {
-        replaced.set(thresholds, () => this.#lookUp(node, thresholds));
+      const last = this.#endOfByteFunction(node);
+      if (last !== undefined) {
+        replaced.set(last, () => this.#lookUp(node, last));
         swallowed.add(node);
         continue;
       }
@@ -91,12 +92,17 @@ class Selection {
     this.selected = this.#rewrite.finish();
   }
 
-  /** The thresholds that make a function of a byte of a convolution, if it is one. */
-  #thresholdsOf(conv: Node): Node | undefined {
+  /** The thresholds or the rescaling that make a function of a byte of a convolution, if it is one. */
+  #endOfByteFunction(conv: Node): Node | undefined {
+    if (!isPerElement(conv) || !this.#isOfConstants(conv)) return undefined;
+    return this.#stepBehind(conv);
+  }
+
+  /** The only node that reads a convolution's sums, if it is one of thresholds or a rescaling by constants. */
+  #stepBehind(conv: Node): Node | undefined {
     const next = this.#rewrite.onlyReader(conv.outputs[0]!);
-    const isByteFunction =
-      isPerElement(conv) && next?.op.name === threshold.name && this.#isOfConstants(conv) && this.#isOfConstants(next);
-    return isByteFunction ? next : undefined;
+    const isStep = next?.op.name === threshold.name || next?.op.name === rescale.name;
+    return isStep && this.#isOfConstants(next) ? next : undefined;
   }
 
   /** Whether everything but a node's first input is known. */
@@ -104,12 +110,12 @@ class Selection {
     return inputs.slice(1).every((value) => value === undefined || this.#graph.constants.has(value));
   }
 
-  #lookUp(conv: Node, thresholds: Node): Value {
-    const { type } = thresholds.outputs[0]!;
-    const tables = tablesOf(conv, thresholds, this.#graph.constants);
-    const table = this.#rewrite.target.constant(`${thresholds.name}/table`, tables.type, tables.data);
+  #lookUp(conv: Node, last: Node): Value {
+    const { type } = last.outputs[0]!;
+    const tables = tablesOf(conv, last, this.#graph.constants);
+    const table = this.#rewrite.target.constant(`${last.name}/table`, tables.type, tables.data);
     const x = this.#rewrite.valueOf(conv.inputs[0]!);
-    return this.#rewrite.target.apply(lookup, thresholds.name, [x, table], { encoding: type.encoding! });
+    return this.#rewrite.target.apply(lookup, last.name, [x, table], { encoding: type.encoding! });
   }
 
   #fusionOf(conv: Node, swallowed: ReadonlySet<Node>): Fusion | undefined {
@@ -119,10 +125,8 @@ class Selection {
     if (name === 'plain') return undefined;
     const family: Family = families[name as FamilyName];
     if (!takes(family, kind)) return undefined;
-    const next = this.#rewrite.onlyReader(conv.outputs[0]!);
-    const canSwallow =
-      (next?.op.name === threshold.name || next?.op.name === rescale.name) && this.#isOfConstants(next);
-    if (!canSwallow) return { conv, family, kind, tail: [] };
+    const next = this.#stepBehind(conv);
+    if (next === undefined) return { conv, family, kind, tail: [] };
     const after = next.op.name === rescale.name ? this.#rewrite.onlyReader(next.outputs[0]!) : undefined;
     // A sum of two convolutions goes into one of them.
     if (after?.op.name !== integerAdd.name || swallowed.has(after)) return { conv, family, kind, tail: [next] };

@@ -45,6 +45,7 @@ struct Range {
   int end;
 
   int size() const { return Max(end - first, 0); }
+  bool Has(int i) const { return first <= i && i < end; }
 };
 
 /** Part `index` when `total` things are dealt into `parts` consecutive ranges whose sizes differ by at most one. */

@@ -1,59 +1,79 @@
-/** Pooling of integers; see integer-pool.ts. Maxima of a pixel are taken in registers of channels, over all its taps. */
+/** Pooling of integers; see integer-pool.ts. A window's maximum is that of its columns' maxima, so rows go first, in long runs. */
+#include "../conv2d/vector.h"
+#include "lanes.h"
 #include "ops.h"
 #include "rows.h"
 
 namespace subbit::SUBBIT_ISA {
 namespace {
 
-/** The maxima of `kCount` channels over the taps. */
-template <class T, int kCount>
-inline void MaxOfTaps(const T* const* taps, int numTaps, int c, T* y) {
-  typedef T Lanes __attribute__((vector_size(kCount * sizeof(T))));
-  typedef T Unaligned __attribute__((vector_size(kCount * sizeof(T)), aligned(sizeof(T)), may_alias));
-  Lanes best = *reinterpret_cast<const Unaligned*>(taps[0] + c);
-  for (int t = 1; t < numTaps; ++t) {
-    const Lanes v = *reinterpret_cast<const Unaligned*>(taps[t] + c);
-    best = v > best ? v : best;
-  }
-  *reinterpret_cast<Unaligned*>(y + c) = best;
-}
-
-/** One pixel: registers of channels, the last overlapping the one before it (a maximum taken twice stays). */
+/** The larger of each two elements; `larger` may be one of the operands. */
 template <class T>
-inline void MaxPoolPixel(const T* const* taps, int numTaps, int channels, T* y) {
-  constexpr int kCount = 16 / static_cast<int>(sizeof(T));
-  if (channels < kCount) {
-    for (int c = 0; c < channels; ++c) MaxOfTaps<T, 1>(taps, numTaps, c, y);
-    return;
+struct LargerElements {
+  const T* a;
+  const T* b;
+  T* larger;
+
+  template <int kCount, int kVectors>
+  void Run(int i) const {
+    for (int v = 0; v < kVectors; ++v, i += kCount) {
+      const Lanes<T, kCount> x = LoadLanes<kCount>(a + i);
+      const Lanes<T, kCount> y = LoadLanes<kCount>(b + i);
+      StoreLanes<kCount>(larger + i, x > y ? x : y);
+    }
   }
-  int c = 0;
-  for (; c + 4 * kCount <= channels; c += 4 * kCount) MaxOfTaps<T, 4 * kCount>(taps, numTaps, c, y);
-  for (; c + kCount <= channels; c += kCount) MaxOfTaps<T, kCount>(taps, numTaps, c, y);
-  if (c < channels) MaxOfTaps<T, kCount>(taps, numTaps, channels - kCount, y);
-}
+};
+
+/** The maxima of registers of channels over some neighbouring pixels. */
+template <class T>
+struct PixelsMaximum {
+  const T* first;
+  int pixels;
+  ptrdiff_t channels;
+  T* y;
+
+  template <int kCount, int kVectors>
+  void Run(int c) const {
+    Lanes<T, kCount> best[kVectors];
+    for (int v = 0; v < kVectors; ++v) best[v] = LoadLanes<kCount>(first + c + v * kCount);
+    for (int i = 1; i < pixels; ++i) {
+      for (int v = 0; v < kVectors; ++v) {
+        const Lanes<T, kCount> each = LoadLanes<kCount>(first + i * channels + c + v * kCount);
+        best[v] = each > best[v] ? each : best[v];
+      }
+    }
+    for (int v = 0; v < kVectors; ++v) StoreLanes<kCount>(y + c + v * kCount, best[v]);
+  }
+};
 
 template <class T>
 void MaxPoolRows(const IntegerMaxPoolParams& p, const T* x, T* y, Pool& pool) {
+  constexpr int kCount = 16 / static_cast<int>(sizeof(T));
+  constexpr int kLong = 4 * kLanes / static_cast<int>(sizeof(T));
+  const int rowSize = p.width * p.channels;
   // Tens of kilobytes a task.
-  const int rowBytes = p.size * p.width * p.channels * static_cast<int>(sizeof(T));
-  const int rowsPerTask = rowBytes < 32768 ? 32768 / rowBytes : 1;
+  const ptrdiff_t rowBytes = static_cast<ptrdiff_t>(p.size) * rowSize * sizeof(T);
+  const int rowsPerTask = rowBytes < 32768 ? static_cast<int>(32768 / rowBytes) : 1;
   const int rows = p.batch * p.outHeight;
-  pool.Run((rows + rowsPerTask - 1) / rowsPerTask, [&](int task, int) {
-    const int end = rows - task * rowsPerTask < rowsPerTask ? rows : (task + 1) * rowsPerTask;
+  pool.Run(CeilDiv(rows, rowsPerTask), [&](int task, int thread) {
+    const IntegerMaxPoolParams q = p;
+    T* largest = static_cast<T*>(pool.Scratch(thread, rowSize * sizeof(T)));
+    const int end = Min((task + 1) * rowsPerTask, rows);
     for (int row = task * rowsPerTask; row < end; ++row) {
-      const int firstRow = (row % p.outHeight) * p.stride - p.padTop;
-      const T* image = x + static_cast<ptrdiff_t>(row / p.outHeight) * p.height * p.width * p.channels;
-      for (int ow = 0; ow < p.outWidth; ++ow) {
-        // A window is at most 15 wide (integer-pool.ts).
-        const T* taps[15 * 15];
-        int numTaps = 0;
-        const int firstColumn = ow * p.stride - p.padLeft;
-        for (int h = firstRow < 0 ? 0 : firstRow; h < firstRow + p.size && h < p.height; ++h) {
-          for (int w = firstColumn < 0 ? 0 : firstColumn; w < firstColumn + p.size && w < p.width; ++w) {
-            taps[numTaps++] = image + (static_cast<ptrdiff_t>(h) * p.width + w) * p.channels;
-          }
-        }
-        MaxPoolPixel(taps, numTaps, p.channels, y + (static_cast<ptrdiff_t>(row) * p.outWidth + ow) * p.channels);
+      const int top = row % q.outHeight * q.stride - q.padTop;
+      const Range inside = PositionsInside(top, 1, q.size, q.height);
+      const T* from = x + (static_cast<ptrdiff_t>(row / q.outHeight) * q.height + top + inside.first) * rowSize;
+      const T* columns = from;
+      for (int i = 1; i < inside.size(); ++i, columns = largest) {
+        from += rowSize;
+        ForRegisters<kLong>(rowSize, LargerElements<T>{columns, from, largest});
+      }
+      T* out = y + static_cast<ptrdiff_t>(row) * q.outWidth * q.channels;
+      for (int ow = 0; ow < q.outWidth; ++ow, out += q.channels) {
+        const int left = ow * q.stride - q.padLeft;
+        const int first = Max(left, 0);
+        const T* window = columns + static_cast<ptrdiff_t>(first) * q.channels;
+        ForRegisters<kCount>(q.channels, PixelsMaximum<T>{window, Min(left + q.size, q.width) - first, q.channels, out});
       }
     }
   });

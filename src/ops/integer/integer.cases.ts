@@ -47,25 +47,29 @@ const thresholdCases = [
 
 const lookupCases = (
   [
-    [1, 1],
-    [7, 3],
-    [5, 67],
-    [Math.ceil(severalPieces / 3), 3],
+    ['u8', 1, 1],
+    ['u8', 7, 3],
+    ['u8', 5, 67],
+    ['u8', Math.ceil(severalPieces / 3), 3],
+    ['i32', 1, 1],
+    ['i32', 7, 3],
+    ['i32', Math.ceil(severalPieces / 48), 48],
   ] as const
-).map(([rows, channels]) =>
-  opCase(
+).map(([dtype, rows, channels]) => {
+  const entries = dtype === 'u8' ? integers(0, 255) : integers(-(2 ** 20), 2 ** 20);
+  return opCase(
     lookup,
-    `${rows} rows of ${channels}`,
+    `${dtype}, ${rows} rows of ${channels}`,
     [
       input(
         quantized([rows, channels], { kind: 'levels', max: 255, step: 1 }),
         startingWith([255, 0], integers(0, 255)),
       ),
-      input({ dtype: 'u8', shape: [tableEntries, channels] }, startingWith([7], integers(0, 255))),
+      input({ dtype, shape: [tableEntries, channels] }, startingWith([7], entries)),
     ],
-    { encoding: { kind: 'levels', max: 255, step: 1 } },
-  ),
-);
+    { encoding: dtype === 'u8' ? { kind: 'levels', max: 255, step: 1 } : { kind: 'integer', max: 2 ** 20, step: 1 } },
+  );
+});
 
 const rescaleCases = (
   [

@@ -25,12 +25,12 @@ ${levelOfWgsl(
 fn bits(i: u32) -> u32 { return level_of(get_x(i), i % u32(p.channels)); }`,
     ),
   ]),
-  defineWgsl(lookup, ({ params }) => [
+  defineWgsl(lookup, ({ params, types }) => [
     eachElement(
-      'levels',
-      'u8',
+      'y',
+      types.y!.dtype,
       params.rows * params.channels,
-      'fn bits(i: u32) -> u32 { return get_table(get_x(i) * u32(p.channels) + i % u32(p.channels)); }',
+      'fn bits(i: u32) -> u32 { return u32(get_table(get_x(i) * u32(p.channels) + i % u32(p.channels))); }',
     ),
   ]),
   defineWgsl(rescale, ({ params }) => [

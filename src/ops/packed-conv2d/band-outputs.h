@@ -42,14 +42,22 @@ class BorderTerm {
       : w_(w),
         offsets_(offsets),
         all_(offsets == nullptr ? nullptr : offsets + static_cast<ptrdiff_t>(rows) * w.outChannels),
-        sum_(sum) {}
+        sum_(sum),
+        insideRows_(WindowsInside(w.padTop, w.stride, w.dilation, w.kernelHeight, w.height)),
+        insideColumns_(WindowsInside(w.padLeft, w.stride, w.dilation, w.kernelWidth, w.width)) {}
+
+  /** How many pixels from this one on to before column `end` have one O. */
+  int PixelsAlike(int column, int end) const {
+    if (offsets_ == nullptr) return end - column;
+    return insideColumns_.Has(column) ? Min(insideColumns_.end, end) - column : 1;
+  }
 
   /** [K], of which only the channels first .. end - 1 hold O. */
   const int32_t* At(int row, int column, int first, int end) {
     if (offsets_ == nullptr) return nullptr;
+    if (insideRows_.Has(row) && insideColumns_.Has(column)) return all_;
     const Range taps = PositionsInside(row * w_.stride - w_.padTop, w_.dilation, w_.kernelHeight, w_.height);
     const Range columns = PositionsInside(column * w_.stride - w_.padLeft, w_.dilation, w_.kernelWidth, w_.width);
-    if (taps.size() * columns.size() == w_.taps()) return all_;
     const bool isSame = taps.first == rows_.first && taps.end == rows_.end && columns.first == columns_.first &&
                         columns.end == columns_.end;
     if (isSame) return sum_;
@@ -66,10 +74,19 @@ class BorderTerm {
   }
 
  private:
+  /** The outputs along one axis whose windows lie inside the image. */
+  static Range WindowsInside(int pad, int stride, int dilation, int taps, int extent) {
+    const int first = CeilDiv(pad, stride);
+    const int last = extent - 1 - (taps - 1) * dilation + pad;
+    return {first, last < 0 ? first : last / stride + 1};
+  }
+
   const Windows& w_;
   const int32_t* offsets_;
   const int32_t* all_;
   int32_t* sum_;
+  Range insideRows_;
+  Range insideColumns_;
   /** Taps inside the image that sum_ holds. */
   Range rows_ = {-1, -1};
   Range columns_ = {-1, -1};
@@ -96,7 +113,8 @@ void ComputeBand(const Windows& w, const Epilogue& epilogue, const Band& band, T
   PixelRun run;
   run.firstChannel = band.group * w.groupOutputs() + band.blocks.first * kBlock;
   run.count = Min(band.blocks.size() * kBlock, w.groupOutputs() - band.blocks.first * kBlock);
-  run.windowSum = 0;
+  run.stride = stride;
+  run.windowSums = nullptr;
   for (int first = 0; first < tiles; first += atOnce) {
     const int end = Min(first + atOnce, tiles);
     const int firstPixel = PartOf(first, tiles, pixels).first;
@@ -113,13 +131,15 @@ void ComputeBand(const Windows& w, const Epilogue& epilogue, const Band& band, T
     const int endPixel = PartOf(end - 1, tiles, pixels).end;
     int row = band.rows.first + firstPixel / band.columns.size();
     int column = band.columns.first + firstPixel % band.columns.size();
-    for (int i = firstPixel; i < endPixel; ++i) {
+    for (int i = firstPixel; i < endPixel; i += run.pixels) {
+      run.pixels = Min(border.PixelsAlike(column, band.columns.end), endPixel - i);
       run.products = scratch.products + (i - firstPixel) * stride;
       run.pixel = (static_cast<ptrdiff_t>(band.n) * w.outHeight + row) * w.outWidth + column;
-      if (scratch.sums != nullptr) run.windowSum = scratch.sums[i];
+      if (scratch.sums != nullptr) run.windowSums = scratch.sums + i;
       run.border = border.At(row, column, run.firstChannel, run.firstChannel + run.count);
       Finish(epilogue, run);
-      if (++column == band.columns.end) {
+      column += run.pixels;
+      if (column == band.columns.end) {
         column = band.columns.first;
         ++row;
       }

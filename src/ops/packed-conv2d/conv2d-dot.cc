@@ -49,16 +49,22 @@ void CopyBand(const Windows& w, const uint8_t* x, const Band& band, uint8_t* out
       [&](int first, int count) { FillZero(out + first * channels, count * channels); });
 }
 
-/** Bytes that a gather copies at once. */
+/** A gather copies runs in chunks of this many bytes, and reads and writes up to so many more; shorter runs in a single one. */
 constexpr int kChunk = 32;
+constexpr int kShortRun = 16;
 
-/** Copies in chunks; reads and writes up to kChunk - 1 bytes more. */
-inline void CopyChunks(const uint8_t* from, int bytes, uint8_t* to) {
-  for (int i = 0; i < bytes; i += kChunk) __builtin_memcpy(to + i, from + i, kChunk);
+template <bool kIsShort>
+inline void CopyRun(const uint8_t* from, int bytes, uint8_t* to) {
+  if constexpr (kIsShort) {
+    __builtin_memcpy(to, from, kShortRun);
+  } else {
+    for (int i = 0; i < bytes; i += kChunk) __builtin_memcpy(to + i, from + i, kChunk);
+  }
 }
 
 /** Windows from the padded copy, [pixel][windowBytes]. */
-void GatherWindows(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
+template <bool kIsShort>
+void GatherRuns(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
   // Copies, because the stores of bytes may alias whatever is only referred to.
   const Windows w = c.w;
   const int channels = w.groupInputs();
@@ -73,10 +79,18 @@ void GatherWindows(const DotConvolution& c, const Band& band, const int32_t* sta
     const uint8_t* row = copy + static_cast<ptrdiff_t>(starts[i]) * channels;
     uint8_t* to = out;
     for (int kh = 0; kh < w.kernelHeight; ++kh, row += stepRow) {
-      for (int kw = 0; kw < w.kernelWidth; kw += tapsPerRun, to += runBytes) CopyChunks(row + kw * stepTap, runBytes, to);
+      for (int kw = 0; kw < w.kernelWidth; kw += tapsPerRun, to += runBytes) {
+        CopyRun<kIsShort>(row + kw * stepTap, runBytes, to);
+      }
     }
     for (ptrdiff_t byte = bytes; byte < windowBytes; ++byte) out[byte] = 0;
   }
+}
+
+void GatherWindows(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
+  // Three channels have runs of 9 bytes.
+  const bool isShort = c.tapsPerRun * c.w.groupInputs() <= kShortRun;
+  (isShort ? GatherRuns<true> : GatherRuns<false>)(c, band, starts, copy, out);
 }
 
 /** A thread's scratch for one band. */
@@ -178,23 +192,25 @@ void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) 
     ComputeBand(w, epilogue, band, c.tileSize, border, {scratch.products, needsSums ? scratch.sums : nullptr},
                 [&](Range pixels, int block, int blocksAtOnce, int32_t* out, ptrdiff_t stride) {
       const uint8_t* pointers[kDotPixels];
-      for (int i = 0; i < pixels.size(); ++i) {
-        const ptrdiff_t pixel = pixels.first + i;
-        if (c.isGathered) {
-          pointers[i] = scratch.windows + pixel * c.windowBytes();
-        } else if (c.isInPlace) {
-          const ptrdiff_t row = scratch.starts[pixel] / read.columns.size();
-          const ptrdiff_t column = scratch.starts[pixel] % read.columns.size();
+      const int count = pixels.size();
+      if (c.isGathered) {
+        const uint8_t* window = scratch.windows + pixels.first * c.windowBytes();
+        for (int i = 0; i < count; ++i, window += c.windowBytes()) pointers[i] = window;
+      } else if (c.isInPlace) {
+        for (int i = 0; i < count; ++i) {
+          const ptrdiff_t row = scratch.starts[pixels.first + i] / read.columns.size();
+          const ptrdiff_t column = scratch.starts[pixels.first + i] % read.columns.size();
           pointers[i] = c.x + (firstRead + row * w.width + column) * w.inChannels;
-        } else {
-          pointers[i] = scratch.copy + static_cast<ptrdiff_t>(scratch.starts[pixel]) * w.groupInputs();
         }
+      } else {
+        const ptrdiff_t channels = w.groupInputs();
+        for (int i = 0; i < count; ++i) pointers[i] = scratch.copy + scratch.starts[pixels.first + i] * channels;
       }
       tile.pixels = pointers;
       tile.filter = b.filter.u8() + (static_cast<ptrdiff_t>(band.group) * blocks + block) * blockBytes;
       tile.out = out;
       tile.outStride = stride;
-      MultiplyDots(tile, pixels.size(), blocksAtOnce);
+      MultiplyDots(tile, count, blocksAtOnce);
     });
   });
 }

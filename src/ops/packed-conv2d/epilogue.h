@@ -3,7 +3,7 @@
  *
  *     acc = productFactor * P - sumFactor * S - O        then thresholds, a linear function, or the residual stream
  *
- * A kernel hands over P of a run of consecutive output channels as 32-bit integers. The parts of acc may wrap around,
+ * A kernel hands over P of consecutive output channels of neighbouring pixels as 32-bit integers. The parts of acc may wrap around,
  * acc itself does not, so unsigned arithmetic gives it exactly. Everything runs on whole registers; the last one of a run
  * overlaps the one before (the same outputs are computed twice), and runs shorter than a register go channel by channel.
  */
@@ -71,44 +71,67 @@ inline Epilogue EpilogueOf(const Params& p, const Buffers& b) {
   return e;
 }
 
-/** A run of channels of one output pixel. */
+/** A run of channels of some neighbouring output pixels that have the same border term. */
 struct PixelRun {
-  /** [count] */
+  /** [pixels][count], `stride` from one pixel to the next */
   const int32_t* products;
-  /** Of all outputs [N * OH * OW]. */
+  ptrdiff_t stride;
+  int pixels;
+  /** The first one, of all outputs [N * OH * OW]. */
   ptrdiff_t pixel;
   int firstChannel;
   int count;
-  /** S of the pixel and the channels' group. */
-  int32_t windowSum;
-  /** O of the pixel, [K] from channel 0; null where there are no offsets. */
+  /** S of each pixel and the channels' group; null where the epilogue needs none. */
+  const int32_t* windowSums;
+  /** O of the pixels, [K] from channel 0; null where there are no offsets. */
   const int32_t* border;
 };
 
-template <int kCount>
-inline Lanes<int32_t, kCount> AccumulatorsAt(const Epilogue& e, const PixelRun& run, int i) {
-  using Unsigned = Lanes<uint32_t, kCount>;
-  const uint32_t sums = e.sumFactor * static_cast<uint32_t>(run.windowSum);
-  Unsigned acc = (Unsigned)LoadLanes<kCount>(run.products + i) * e.productFactor - sums;
-  if (e.turned != nullptr) {
-    const Unsigned turned = (Unsigned)LoadLanes<kCount>(e.turned + run.firstChannel + i);
-    acc = (acc ^ turned) - turned;
+/** acc of some registers of channels, pixel after pixel. */
+template <int kCount, int kVectors>
+class Accumulators {
+ public:
+  Accumulators(const Epilogue& e, const PixelRun& run, int i)
+      : products_(run.products + i),
+        stride_(run.stride),
+        sums_(run.windowSums),
+        productFactor_(e.productFactor),
+        sumFactor_(e.sumFactor) {
+    const int channel = run.firstChannel + i;
+    for (int v = 0; v < kVectors; ++v) {
+      turned_[v] = e.turned == nullptr ? Unsigned{} : (Unsigned)LoadLanes<kCount>(e.turned + channel + v * kCount);
+      less_[v] = turned_[v];
+      if (run.border != nullptr) less_[v] += (Unsigned)LoadLanes<kCount>(run.border + channel + v * kCount);
+    }
   }
-  if (run.border != nullptr) acc -= (Unsigned)LoadLanes<kCount>(run.border + run.firstChannel + i);
-  return (Lanes<int32_t, kCount>)acc;
-}
+
+  void At(int pixel, Lanes<int32_t, kCount>* out) const {
+    const uint32_t sum = sums_ == nullptr ? 0 : sumFactor_ * static_cast<uint32_t>(sums_[pixel]);
+    for (int v = 0; v < kVectors; ++v) {
+      Unsigned acc = (Unsigned)LoadLanes<kCount>(products_ + pixel * stride_ + v * kCount);
+      if (productFactor_ != 1) acc *= productFactor_;
+      if (sums_ != nullptr) acc -= sum;
+      out[v] = (Lanes<int32_t, kCount>)((acc ^ turned_[v]) - less_[v]);
+    }
+  }
+
+ private:
+  using Unsigned = Lanes<uint32_t, kCount>;
+  const int32_t* products_;
+  ptrdiff_t stride_;
+  const int32_t* sums_;
+  uint32_t productFactor_;
+  uint32_t sumFactor_;
+  Unsigned turned_[kVectors];
+  /** What turning and the border take away. */
+  Unsigned less_[kVectors];
+};
 
 /** How many of the channels' thresholds are reached. `kVectors` registers at once hide the chain of additions. */
 template <int kCount, int kVectors, bool kIsTwoSided>
-inline void CountThresholds(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
-  using Integers = Lanes<int32_t, kCount>;
-  Integers acc[kVectors];
-  Integers level[kVectors];
-  for (int v = 0; v < kVectors; ++v) {
-    acc[v] = AccumulatorsAt<kCount>(e, run, i + v * kCount);
-    level[v] = Integers{};
-  }
-  const int32_t* row = e.constants.i32() + run.firstChannel + i;
+inline void CountThresholds(const Epilogue& e, const int32_t* row, const Lanes<int32_t, kCount>* acc, uint8_t* y) {
+  Lanes<int32_t, kCount> level[kVectors];
+  for (int v = 0; v < kVectors; ++v) level[v] = Lanes<int32_t, kCount>{};
   for (int j = 0; j < e.levels; ++j, row += e.channels) {
     // A comparison that holds is -1.
     for (int v = 0; v < kVectors; ++v) level[v] -= acc[v] >= LoadLanes<kCount>(row + v * kCount);
@@ -117,7 +140,7 @@ inline void CountThresholds(const Epilogue& e, const PixelRun& run, int i, uint8
     for (int v = 0; v < kVectors; ++v) level[v] -= acc[v] <= LoadLanes<kCount>(row + v * kCount);
   }
   for (int v = 0; v < kVectors; ++v) {
-    StoreLanes<kCount>(y + i + v * kCount, __builtin_convertvector(level[v], Lanes<uint8_t, kCount>));
+    StoreLanes<kCount>(y + v * kCount, __builtin_convertvector(level[v], Lanes<uint8_t, kCount>));
   }
 }
 
@@ -140,13 +163,11 @@ inline Lanes<float, kCount> Clamped(Lanes<float, kCount> real, int high) {
 
 /** round(acc * slope + intercept), half to even; adding 1.5 * 2^23 rounds, and leaves the integer in the low bits. */
 template <int kCount>
-inline void LinearLevels(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
-  using Integers = Lanes<int32_t, kCount>;
+inline Lanes<uint8_t, kCount> LinearLevels(const Epilogue& e, const float* slope, Lanes<int32_t, kCount> acc) {
   constexpr float kRounding = 12582912.0f;
-  const float* slope = e.constants.f32() + run.firstChannel + i;
-  const Lanes<float, kCount> real = LineAt<kCount>(slope, e.channels, AccumulatorsAt<kCount>(e, run, i));
-  const Integers level = (Integers)(Clamped<kCount>(real, e.levels) + kRounding) & 0x3fffff;
-  StoreLanes<kCount>(y + i, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
+  const Lanes<float, kCount> real = LineAt<kCount>(slope, e.channels, acc);
+  const Lanes<int32_t, kCount> level = (Lanes<int32_t, kCount>)(Clamped<kCount>(real, e.levels) + kRounding) & 0x3fffff;
+  return __builtin_convertvector(level, Lanes<uint8_t, kCount>);
 }
 
 /** base[index] of every lane. */
@@ -165,64 +186,72 @@ inline Lanes<int32_t, kCount> Gathered(const int32_t* base, Lanes<int32_t, kCoun
 
 /** The line guesses the level or the one below; one threshold of the channel tells which. */
 template <int kCount>
-inline void GuidedLevels(const Epilogue& e, const PixelRun& run, int i, uint8_t* y) {
+inline Lanes<uint8_t, kCount> GuidedLevels(const Epilogue& e, int channel, Lanes<int32_t, kCount> acc) {
   using Integers = Lanes<int32_t, kCount>;
-  const int channel = run.firstChannel + i;
-  const Integers acc = AccumulatorsAt<kCount>(e, run, i);
   const Lanes<float, kCount> real = LineAt<kCount>(e.constants.f32() + channel, e.channels, acc);
   const Integers guess = __builtin_convertvector(Clamped<kCount>(real, e.levels - 1), Integers);
   Integers lanes;
   for (int lane = 0; lane < kCount; ++lane) lanes[lane] = lane;
   const int32_t* up = e.constants.i32() + 2 * static_cast<ptrdiff_t>(e.channels) + channel;
   const Integers level = guess - (acc >= Gathered<kCount>(up, guess * e.channels + lanes));
-  StoreLanes<kCount>(y + i, __builtin_convertvector(level, Lanes<uint8_t, kCount>));
+  return __builtin_convertvector(level, Lanes<uint8_t, kCount>);
 }
 
-/** rescale(acc) + residual. */
+/** rescale(acc) + residual; `at` of the residual. */
 template <int kCount>
-inline void StreamIntegers(const Epilogue& e, const PixelRun& run, int i, int32_t* y) {
-  const int channel = run.firstChannel + i;
-  const ptrdiff_t channels = e.channels;
+inline Lanes<int32_t, kCount> StreamIntegers(const Epilogue& e, int channel, ptrdiff_t at, Lanes<int32_t, kCount> acc) {
   const int32_t* multiplier = e.constants.i32() + channel;
-  Lanes<int32_t, kCount> result = RescaledLanes<kCount>(AccumulatorsAt<kCount>(e, run, i), multiplier, multiplier + channels,
-                                                        multiplier + 2 * channels, e.low, e.high);
-  if (e.residual.present()) result += LoadLanes<kCount>(e.residual.i32() + run.pixel * channels + channel);
-  StoreLanes<kCount>(y + i, result);
+  const ptrdiff_t channels = e.channels;
+  Lanes<int32_t, kCount> result =
+      RescaledLanes<kCount>(acc, multiplier, multiplier + channels, multiplier + 2 * channels, e.low, e.high);
+  if (e.residual.present()) result += LoadLanes<kCount>(e.residual.i32() + at);
+  return result;
 }
 
+/** Some registers of channels after the other, each over all pixels, so that what belongs to channels stays in registers. */
 template <int kKind>
 struct FinishBody {
   const Epilogue& e;
   const PixelRun& run;
-  ptrdiff_t start;
 
   template <int kCount, int kVectors>
   void Run(int i) const {
-    if constexpr (kKind == kThresholds || kKind == kTwoSidedThresholds) {
-      CountThresholds<kCount, kVectors, kKind == kTwoSidedThresholds>(e, run, i, e.y.u8() + start);
-    } else {
-      for (int v = 0; v < kVectors; ++v, i += kCount) {
-        if constexpr (kKind == kAccumulators) {
-          StoreLanes<kCount>(e.y.i32() + start + i, AccumulatorsAt<kCount>(e, run, i));
-        }
-        if constexpr (kKind == kShortAccumulators) {
-          const Lanes<int32_t, kCount> acc = AccumulatorsAt<kCount>(e, run, i);
-          StoreLanes<kCount>(e.y.i16() + start + i, __builtin_convertvector(acc, Lanes<int16_t, kCount>));
-        }
-        if constexpr (kKind == kLinear) LinearLevels<kCount>(e, run, i, e.y.u8() + start);
-        if constexpr (kKind == kGuided) GuidedLevels<kCount>(e, run, i, e.y.u8() + start);
-        if constexpr (kKind == kStream) StreamIntegers<kCount>(e, run, i, e.y.i32() + start);
+    // Copies, because stores may alias what is only referred to: loading it again cost more than the arithmetic.
+    const Epilogue own = e;
+    const Accumulators<kCount, kVectors> accumulators(e, run, i);
+    const int pixels = run.pixels;
+    const int channel = run.firstChannel + i;
+    ptrdiff_t at = run.pixel * own.channels + channel;
+    for (int pixel = 0; pixel < pixels; ++pixel, at += own.channels) {
+      Lanes<int32_t, kCount> acc[kVectors];
+      accumulators.At(pixel, acc);
+      if constexpr (kKind == kThresholds || kKind == kTwoSidedThresholds) {
+        constexpr bool kIsTwoSided = kKind == kTwoSidedThresholds;
+        CountThresholds<kCount, kVectors, kIsTwoSided>(own, own.constants.i32() + channel, acc, own.y.u8() + at);
+      } else {
+        for (int v = 0; v < kVectors; ++v) Store<kCount>(own, channel + v * kCount, at + v * kCount, acc[v]);
       }
     }
+  }
+
+  template <int kCount>
+  static void Store(const Epilogue& e, int channel, ptrdiff_t at, Lanes<int32_t, kCount> acc) {
+    if constexpr (kKind == kAccumulators) StoreLanes<kCount>(e.y.i32() + at, acc);
+    if constexpr (kKind == kShortAccumulators) {
+      StoreLanes<kCount>(e.y.i16() + at, __builtin_convertvector(acc, Lanes<int16_t, kCount>));
+    }
+    if constexpr (kKind == kLinear) StoreLanes<kCount>(e.y.u8() + at, LinearLevels<kCount>(e, e.constants.f32() + channel, acc));
+    if constexpr (kKind == kGuided) StoreLanes<kCount>(e.y.u8() + at, GuidedLevels<kCount>(e, channel, acc));
+    if constexpr (kKind == kStream) StoreLanes<kCount>(e.y.i32() + at, StreamIntegers<kCount>(e, channel, at, acc));
   }
 };
 
 template <int kKind, int kCount>
 SUBBIT_INLINE void FinishAs(const Epilogue& e, const PixelRun& run) {
-  ForRegisters<kCount>(run.count, FinishBody<kKind>{e, run, run.pixel * e.channels + run.firstChannel});
+  ForRegisters<kCount>(run.count, FinishBody<kKind>{e, run});
 }
 
-/** Writes the outputs of a run of channels. */
+/** Writes the outputs of a run of pixels. */
 inline void Finish(const Epilogue& e, const PixelRun& run) {
   switch (e.kind) {
     case kAccumulators:
@@ -237,13 +266,9 @@ inline void Finish(const Epilogue& e, const PixelRun& run) {
       return FinishAs<kLinear, kLanes>(e, run);
     case kGuided:
       return FinishAs<kGuided, kLanes>(e, run);
-    default: {
-      // Copies, because stores may alias what is only referred to: loading it again cost more than the arithmetic.
-      const Epilogue own = e;
-      const PixelRun ownRun = run;
+    default:
       // Half as many, so that the doubles fill one register.
-      return FinishAs<kStream, kLanes / 2>(own, ownRun);
-    }
+      return FinishAs<kStream, kLanes / 2>(e, run);
   }
 }
 

@@ -123,7 +123,9 @@ inline void FinishBand(const TableConvolution& c, const OutputPlan& plan, const 
   PixelRun run;
   run.firstChannel = band.group * w.groupOutputs() + band.blocks.first * kTableBlock;
   run.count = Min(width, w.groupOutputs() - band.blocks.first * kTableBlock);
-  run.windowSum = 0;
+  run.stride = width;
+  run.pixels = 1;
+  run.windowSums = nullptr;
   int oh = band.rows.first;
   int ow = band.columns.first;
   for (int i = 0; i < band.pixels(); ++i, ++ow) {
@@ -137,7 +139,7 @@ inline void FinishBand(const TableConvolution& c, const OutputPlan& plan, const 
     if (!isLast) continue;
     run.products = products;
     run.pixel = (static_cast<ptrdiff_t>(band.n) * w.outHeight + oh) * w.outWidth + ow;
-    if (plan.epilogue.needsSums()) run.windowSum = scratch.windowSums[i];
+    if (plan.epilogue.needsSums()) run.windowSums = scratch.windowSums + i;
     run.border = border.At(oh, ow, run.firstChannel, run.firstChannel + run.count);
     Finish(plan.epilogue, run);
   }

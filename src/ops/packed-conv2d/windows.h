@@ -167,9 +167,12 @@ void ForRuns(const Windows& w, const uint8_t* x, const Band& band, const Inside&
 
 /** For every output pixel of the band: the pixel of its rectangle where the window begins. */
 inline void WindowStarts(const Windows& w, const Band& band, int32_t* starts) {
-  const int readWidth = RectangleOf(w, band).columns.size();
-  for (int r = 0; r < band.rows.size(); ++r) {
-    for (int c = 0; c < band.columns.size(); ++c) *starts++ = (r * readWidth + c) * w.stride;
+  const int rows = band.rows.size();
+  const int columns = band.columns.size();
+  const int stride = w.stride;
+  const int stepRow = RectangleOf(w, band).columns.size() * stride;
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) *starts++ = r * stepRow + c * stride;
   }
 }
 
