@@ -31,6 +31,16 @@ export interface SelectionOptions {
   readonly selectionLr?: number;
 }
 
+const renewalOptions = ['renewEvery', 'renewAfter', 'renewUntil'] as const;
+
+/** The options that some methods alone ask for; every one of them is asked for by `learned`. */
+const asked: Readonly<Record<SelectionMethod, readonly (keyof SelectionOptions)[]>> = {
+  learned: ['temperature', 'sweeps', 'columns', 'noise', 'pull', ...renewalOptions, 'selectionLr'],
+  patterns: ['pull', ...renewalOptions, 'selectionLr'],
+  nearest: renewalOptions,
+  fixed: [],
+};
+
 export function addSelectionOptions(parser: Parser): Parser {
   const methods = Object.entries(selectionMethods).map(([name, what]) => `${name} (${what})`);
   const starts = Object.entries(selectionStarts).map(([name, what]) => `${name} (${what})`);
@@ -87,7 +97,14 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
     if (given) throw new UsageError(`${flagOf(given[0])} is about the choice of codewords and needs --codewords`);
     return {};
   }
-  if (select !== undefined) lookUp(selectionMethods, select, 'selection method');
+  if (select !== undefined) {
+    lookUp(selectionMethods, select, 'selection method');
+    const idle = asked.learned.find(
+      (name) => options[name] !== undefined && !asked[select as SelectionMethod].includes(name),
+    );
+    if (idle)
+      throw new UsageError(`${flagOf(idle)} means nothing with --select ${select}; leave it out, or select otherwise`);
+  }
   if (start !== undefined) lookUp(selectionStarts, start, 'start of a selection');
   const selection: SelectionDescription = {
     ...(select === undefined ? {} : { method: select as SelectionMethod }),

@@ -50,8 +50,10 @@ struct Range {
 
 /** Part `index` when `total` things are dealt into `parts` consecutive ranges whose sizes differ by at most one. */
 inline Range PartOf(int index, int parts, int total) {
-  const int64_t things = total;
-  return {static_cast<int>(index * things / parts), static_cast<int>((index + 1) * things / parts)};
+  const int size = total / parts;
+  const int larger = total % parts;
+  const int first = index * size + Min(index, larger);
+  return {first, first + size + (index < larger ? 1 : 0)};
 }
 
 /** The i in 0 .. count - 1 for which position start + i * step lies in 0 .. extent - 1. */

@@ -23,7 +23,7 @@ struct DotConvolution {
   int tapsPerRun;
   TileSize tileSize;
 
-  int numRuns() const { return isGathered ? 1 : w.taps() / tapsPerRun; }
+  int numRuns() const { return w.taps() / tapsPerRun; }
   ptrdiff_t windowBytes() const { return 4 * static_cast<ptrdiff_t>(quads); }
 };
 
@@ -62,35 +62,28 @@ inline void CopyRun(const uint8_t* from, int bytes, uint8_t* to) {
   }
 }
 
-/** Windows from the padded copy, [pixel][windowBytes]. */
+/** Windows from the padded copy, [pixel][windowBytes]; `runs` are offsets of a window's runs of memory there. */
 template <bool kIsShort>
-void GatherRuns(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
+void GatherRuns(const DotConvolution& c, int pixels, const int32_t* starts, const int32_t* runs, const uint8_t* copy,
+                uint8_t* out) {
   // Copies, because the stores of bytes may alias whatever is only referred to.
-  const Windows w = c.w;
-  const int channels = w.groupInputs();
-  const int tapsPerRun = c.tapsPerRun;
-  const int runBytes = tapsPerRun * channels;
-  const ptrdiff_t stepRow = static_cast<ptrdiff_t>(RectangleOf(w, band).columns.size()) * w.dilation * channels;
-  const ptrdiff_t stepTap = static_cast<ptrdiff_t>(w.dilation) * channels;
-  const ptrdiff_t bytes = static_cast<ptrdiff_t>(w.taps()) * channels;
+  const ptrdiff_t channels = c.w.groupInputs();
+  const int numRuns = c.numRuns();
+  const int runBytes = static_cast<int>(c.tapsPerRun * channels);
+  const ptrdiff_t bytes = c.w.taps() * channels;
   const ptrdiff_t windowBytes = c.windowBytes();
-  const int pixels = band.pixels();
   for (int i = 0; i < pixels; ++i, out += windowBytes) {
-    const uint8_t* row = copy + static_cast<ptrdiff_t>(starts[i]) * channels;
-    uint8_t* to = out;
-    for (int kh = 0; kh < w.kernelHeight; ++kh, row += stepRow) {
-      for (int kw = 0; kw < w.kernelWidth; kw += tapsPerRun, to += runBytes) {
-        CopyRun<kIsShort>(row + kw * stepTap, runBytes, to);
-      }
-    }
+    const uint8_t* window = copy + starts[i] * channels;
+    for (int run = 0; run < numRuns; ++run) CopyRun<kIsShort>(window + runs[run], runBytes, out + run * runBytes);
     for (ptrdiff_t byte = bytes; byte < windowBytes; ++byte) out[byte] = 0;
   }
 }
 
-void GatherWindows(const DotConvolution& c, const Band& band, const int32_t* starts, const uint8_t* copy, uint8_t* out) {
+void GatherWindows(const DotConvolution& c, int pixels, const int32_t* starts, const int32_t* runs, const uint8_t* copy,
+                   uint8_t* out) {
   // Three channels have runs of 9 bytes.
   const bool isShort = c.tapsPerRun * c.w.groupInputs() <= kShortRun;
-  (isShort ? GatherRuns<true> : GatherRuns<false>)(c, band, starts, copy, out);
+  (isShort ? GatherRuns<true> : GatherRuns<false>)(c, pixels, starts, runs, copy, out);
 }
 
 /** A thread's scratch for one band. */
@@ -133,7 +126,7 @@ DotScratch MakeScratch(const DotConvolution& c, const Band& band, bool needsSums
 void RunOffsets(const DotConvolution& c, int readWidth, int32_t* runs) {
   const Windows& w = c.w;
   runs[0] = 0;
-  if (c.isGathered || c.isInPlace) return;
+  if (c.isInPlace) return;
   for (int kh = 0; kh < w.kernelHeight; ++kh) {
     for (int kw = 0; kw < w.kernelWidth; kw += c.tapsPerRun) *runs++ = (kh * readWidth + kw) * w.dilation * w.groupInputs();
   }
@@ -158,6 +151,8 @@ void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) 
   Epilogue epilogue = EpilogueOf(p, b);
   if (planes == 2 && kMultipliesPlanes) epilogue.sumFactor -= 128 * epilogue.productFactor;
   const bool needsSums = epilogue.needsSums();
+  /** A gathered window is one run. */
+  const int32_t whole = 0;
 
   const double filterBytes = static_cast<double>(blockBytes) * blocks * w.groups;
   ForBands(w, filterBytes, pool, [&](const Band& band, int thread, bool isNew) {
@@ -170,7 +165,7 @@ void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) 
     if (isNew && p.parts & kPackPart) {
       if (!c.isInPlace) CopyBand(w, c.x, band, scratch.copy);
       if (c.isGathered) {
-        GatherWindows(c, band, scratch.starts, scratch.copy, scratch.windows);
+        GatherWindows(c, band.pixels(), scratch.starts, scratch.runs, scratch.copy, scratch.windows);
         for (int i = 0; needsSums && i < band.pixels(); ++i) {
           scratch.sums[i] = SumOfBytes(scratch.windows + i * c.windowBytes(), static_cast<int>(c.windowBytes()));
         }
@@ -179,8 +174,8 @@ void Conv2dDot(const Conv2dDotParams& p, const Conv2dDotBuffers& b, Pool& pool) 
       }
     }
     DotTile tile;
-    tile.runs = scratch.runs;
-    tile.numRuns = c.numRuns();
+    tile.runs = c.isGathered ? &whole : scratch.runs;
+    tile.numRuns = c.isGathered ? 1 : c.numRuns();
     tile.runQuads = c.quads / tile.numRuns;
     tile.planeBytes = planeBytes;
     tile.blockBytes = blockBytes;
