@@ -31,13 +31,13 @@ export interface SelectionOptions {
   readonly selectionLr?: number;
 }
 
-const renewalOptions = ['renewEvery', 'renewAfter', 'renewUntil'] as const;
+const renewalTimes = ['renewEvery', 'renewAfter', 'renewUntil'] as const;
 
-/** The options that some methods alone ask for; every one of them is asked for by `learned`. */
-const asked: Readonly<Record<SelectionMethod, readonly (keyof SelectionOptions)[]>> = {
-  learned: ['temperature', 'sweeps', 'columns', 'noise', 'pull', ...renewalOptions, 'selectionLr'],
-  patterns: ['pull', ...renewalOptions, 'selectionLr'],
-  nearest: renewalOptions,
+/** The options that mean something to some methods alone; to `learned` every one of them does. */
+const methodOptions: Readonly<Record<SelectionMethod, readonly (keyof SelectionOptions)[]>> = {
+  learned: ['temperature', 'sweeps', 'columns', 'noise', 'pull', ...renewalTimes, 'selectionLr'],
+  patterns: ['pull', ...renewalTimes, 'selectionLr'],
+  nearest: renewalTimes,
   fixed: [],
 };
 
@@ -99,8 +99,8 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
   }
   if (select !== undefined) {
     lookUp(selectionMethods, select, 'selection method');
-    const idle = asked.learned.find(
-      (name) => options[name] !== undefined && !asked[select as SelectionMethod].includes(name),
+    const idle = methodOptions.learned.find(
+      (name) => options[name] !== undefined && !methodOptions[select as SelectionMethod].includes(name),
     );
     if (idle)
       throw new UsageError(`${flagOf(idle)} means nothing with --select ${select}; leave it out, or select otherwise`);

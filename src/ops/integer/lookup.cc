@@ -17,7 +17,7 @@ void LookUpRows(const uint8_t* x, const T* table, int channels, int first, int e
 }
 
 template <class T>
-void LookUp(const LookupParams& p, const uint8_t* x, const T* table, T* y, Pool& pool) {
+void LookUpAll(const LookupParams& p, const uint8_t* x, const T* table, T* y, Pool& pool) {
   const int channels = p.channels;
   ForRows(pool, p.rows, channels, [=](int first, int end) {
     switch (channels) {
@@ -35,9 +35,9 @@ void LookUp(const LookupParams& p, const uint8_t* x, const T* table, T* y, Pool&
 
 void Lookup(const LookupParams& p, const LookupBuffers& b, Pool& pool) {
   if (p.isByte) {
-    LookUp(p, b.x.u8(), b.table.u8(), b.y.u8(), pool);
+    LookUpAll(p, b.x.u8(), b.table.u8(), b.y.u8(), pool);
   } else {
-    LookUp(p, b.x.u8(), b.table.i32(), b.y.i32(), pool);
+    LookUpAll(p, b.x.u8(), b.table.i32(), b.y.i32(), pool);
   }
 }
 
