@@ -1,10 +1,10 @@
 /** The planes of conv2d-filter-gradient-dot (filter-gradient.ts), row by row from images of one channel. */
 #pragma once
+#include "../packed-conv2d/bytes16.h"
 #include "gradient-layout.h"
 
 namespace subbit::SUBBIT_ISA {
 
-typedef uint8_t Bytes16 __attribute__((vector_size(16)));
 typedef uint16_t Shorts8 __attribute__((vector_size(16)));
 
 /**

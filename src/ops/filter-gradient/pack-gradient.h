@@ -10,43 +10,7 @@
 
 namespace subbit::SUBBIT_ISA {
 
-inline Bytes16 InterleaveLow(Bytes16 a, Bytes16 b) {
-  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-inline Bytes16 InterleaveHigh(Bytes16 a, Bytes16 b) {
-  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
-/** At most 16 bytes, zeros behind. */
-inline Bytes16 LoadPart(const uint8_t* from, int count) {
-  if (count == 16) return LoadAs<Bytes16>(from);
-  uint8_t bytes[16] = {};
-  for (int i = 0; i < count; ++i) bytes[i] = from[i];
-  return LoadAs<Bytes16>(bytes);
-}
-
-/** Four pixels of 16 channels, side by side for each channel. */
-inline void StoreQuads(const Bytes16* pixel, uint8_t* out) {
-#if defined(__AVX512VBMI__)
-  __m512i quads = _mm512_castsi128_si512((__m128i)pixel[0]);
-  quads = _mm512_mask_broadcast_i32x4(quads, 0x00f0, (__m128i)pixel[1]);
-  quads = _mm512_mask_broadcast_i32x4(quads, 0x0f00, (__m128i)pixel[2]);
-  quads = _mm512_mask_broadcast_i32x4(quads, 0xf000, (__m128i)pixel[3]);
-  alignas(64) static constexpr uint8_t kOrder[64] = {
-      0, 16, 32, 48, 1, 17, 33, 49, 2,  18, 34, 50, 3,  19, 35, 51, 4,  20, 36, 52, 5,  21, 37, 53, 6,  22, 38, 54, 7,  23, 39, 55,
-      8, 24, 40, 56, 9, 25, 41, 57, 10, 26, 42, 58, 11, 27, 43, 59, 12, 28, 44, 60, 13, 29, 45, 61, 14, 30, 46, 62, 15, 31, 47, 63};
-  _mm512_storeu_si512(out, _mm512_maskz_permutexvar_epi8(~__mmask64{0}, _mm512_load_si512(kOrder), quads));
-#else
-  const Bytes16 low02 = InterleaveLow(pixel[0], pixel[2]), high02 = InterleaveHigh(pixel[0], pixel[2]);
-  const Bytes16 low13 = InterleaveLow(pixel[1], pixel[3]), high13 = InterleaveHigh(pixel[1], pixel[3]);
-  StoreAs(out, InterleaveLow(low02, low13));
-  StoreAs(out + 16, InterleaveHigh(low02, low13));
-  StoreAs(out + 32, InterleaveLow(high02, high13));
-  StoreAs(out + 48, InterleaveHigh(high02, high13));
-#endif
-}
-
-/** The same, two pixels after two. */
+/** Four pixels of 16 channels, side by side two after two (StoreQuads: four). */
 inline void StorePairs(const Bytes16* pixel, uint8_t* out) {
   StoreAs(out, InterleaveLow(pixel[0], pixel[1]));
   StoreAs(out + 16, InterleaveHigh(pixel[0], pixel[1]));

@@ -1,8 +1,24 @@
 /** The filter's signed bytes; dot.ts draws the layout. */
+#include "bytes16.h"
 #include "ops.h"
 #include "windows.h"
 
 namespace subbit::SUBBIT_ISA {
+
+namespace {
+
+/** One plane of a block: `bytesOf(input)` are its channels' signed bytes of a row of the filter. */
+template <class BytesOf>
+void PackPlane(int inputs, const BytesOf& bytesOf, uint8_t* out) {
+  for (int input = 0; input < inputs; input += 4, out += 4 * kBlock) {
+    Bytes16 rows[4] = {};
+    const int count = Min(4, inputs - input);
+    for (int i = 0; i < count; ++i) rows[i] = bytesOf(input + i);
+    StoreQuads(rows, out);
+  }
+}
+
+}  // namespace
 
 void PackDot(const PackDotParams& p, const PackDotBuffers& b, Pool& pool) {
   const int groupOutputs = p.outChannels / p.groups;
@@ -10,27 +26,33 @@ void PackDot(const PackDotParams& p, const PackDotBuffers& b, Pool& pool) {
   const int inputs = p.taps * p.groupInputs;
   const int planes = p.weightBits == 16 ? 2 : 1;
   const ptrdiff_t planeBytes = static_cast<ptrdiff_t>(CeilDiv(inputs, 4)) * 4 * kBlock;
+  const bool isBipolar = p.zeroPoint == 0 && p.weightBits < 8;
+  // weight = factor * level - taken, modulo 256.
+  const uint8_t factor = isBipolar ? 2 : 1;
+  const uint8_t taken = static_cast<uint8_t>(p.zeroPoint > 0 ? p.zeroPoint : isBipolar ? (1 << p.weightBits) - 1 : 128);
   pool.Run(p.groups * blocks, [&](int task, int) {
     const int first = task % blocks * kBlock;
     const int channels = Min(kBlock, groupOutputs - first);
-    const int firstChannel = task / blocks * groupOutputs + first;
+    const ptrdiff_t firstChannel = task / blocks * groupOutputs + first;
     uint8_t* out = b.packed.u8() + task * planes * planeBytes;
-    for (ptrdiff_t i = 0; i < planes * planeBytes; ++i) out[i] = 0;
-    for (int input = 0; input < inputs; ++input) {
-      const ptrdiff_t row = static_cast<ptrdiff_t>(input) * p.outChannels + firstChannel;
-      uint8_t* to = out + (input / 4 * kBlock) * 4 + input % 4;
-      for (int lane = 0; lane < channels; ++lane) {
-        if (planes == 2) {
-          const int weight = static_cast<const int16_t*>(b.filter.data)[row + lane];
-          to[lane * 4] = static_cast<uint8_t>(weight >> 8);
-          to[planeBytes + lane * 4] = static_cast<uint8_t>((weight & 255) - 128);
-        } else {
-          const int level = b.filter.u8()[row + lane];
-          const int bipolar = p.weightBits == 8 ? level - 128 : 2 * level - ((1 << p.weightBits) - 1);
-          to[lane * 4] = static_cast<uint8_t>(p.zeroPoint > 0 ? level - p.zeroPoint : bipolar);
-        }
-      }
+    Bytes16 takes = {};
+    for (int lane = 0; lane < channels; ++lane) takes[lane] = taken;
+    if (planes == 1) {
+      const uint8_t* levels = b.filter.u8() + firstChannel;
+      const auto weights = [&](int input) {
+        return LoadPart(levels + static_cast<ptrdiff_t>(input) * p.outChannels, channels) * factor - takes;
+      };
+      return PackPlane(inputs, weights, out);
     }
+    const int16_t* wide = static_cast<const int16_t*>(b.filter.data) + firstChannel;
+    const auto byteOf = [&](int input, int shift) {
+      Bytes16 bytes = {};
+      const int16_t* row = wide + static_cast<ptrdiff_t>(input) * p.outChannels;
+      for (int lane = 0; lane < channels; ++lane) bytes[lane] = static_cast<uint8_t>(row[lane] >> shift);
+      return bytes;
+    };
+    PackPlane(inputs, [&](int input) { return byteOf(input, 8); }, out);
+    PackPlane(inputs, [&](int input) { return byteOf(input, 0) - takes; }, out + planeBytes);
   });
 }
 

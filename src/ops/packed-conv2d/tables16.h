@@ -6,6 +6,7 @@
  * beyond that; with 8 byte sums (two pixels of 64 channels) they do not.
  */
 #pragma once
+#include "bytes16.h"
 #include "tables-tile.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -16,8 +17,6 @@
 #endif
 
 namespace subbit::SUBBIT_ISA {
-
-typedef uint8_t Bytes16 __attribute__((vector_size(16)));
 
 #if defined(__AVX2__)
 inline constexpr int kFoundBytes = 32;
