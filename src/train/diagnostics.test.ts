@@ -5,6 +5,8 @@ import type { Backend } from '../core/backend.js';
 import { type Dataset, type ImageSet, openData } from '../data/index.js';
 import { activation, batchNorm, conv, dense, dropout, flatten, maxPool, sequential } from '../nn/layers/index.js';
 import type { NetworkDefinition } from '../nn/network.js';
+import { activationQuantizers } from '../nn/quantizers/index.js';
+import { quantizeScaled } from '../ops/quantize/learned.js';
 import { Philox } from '../util/philox.js';
 import { type Checkpoint, copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
@@ -57,8 +59,8 @@ const random = new Philox(1, 'images');
 const images = Uint8Array.from({ length: batch * 36 }, () => random.nextInt(256));
 const labels = [0, 1, 2, 1];
 
-function newSession(): TrainingSession {
-  return new TrainingSession(backend, network, {
+function newSession(trained: NetworkDefinition = network): TrainingSession {
+  return new TrainingSession(backend, trained, {
     ...{ batch, seed, optimizer: { name: 'sgd' }, compute: 'simulated', keepAll: true },
   });
 }
@@ -145,6 +147,27 @@ describe('a small network', () => {
     expect(flipped).toBeGreaterThan(0);
     expect(again[0]!.signFlips).toBe(flipped);
   });
+});
+
+test.each(['pact', 'lsq'] as const)('saturation where %s bounds the input', async (name) => {
+  const learned = { ...network, options: { ...network.options, activationQuantizer: activationQuantizers[name]! } };
+  const session = newSession(learned);
+  // LSQ's steps begin with the first batch.
+  await session.step(images, labels, { step: 0, learningRate: 0.01 });
+  const diagnostics = new Diagnostics(session.variables, learned, { batch, seed });
+  const measured = await diagnostics.measure({ images, labels, step: 1 });
+  await session.step(images, labels, { step: 1, learningRate: 0.01 });
+  const quantizers = session.plan.nodes.filter(({ op }) => op.name === quantizeScaled.name);
+  const shares = quantizers.map(({ inputs: [x, scale], attributes }) => {
+    const numbers = [...session.plan.tensor(x!.name)];
+    const clip = session.plan.tensor(scale!.name)[0]! * attributes.high;
+    return numbers.filter((v) => v <= 0 || v >= clip).length / numbers.length;
+  });
+  expect(measured.map(({ saturated }) => saturated)).toEqual(shares);
+  expect(Math.min(...shares)).toBeGreaterThan(0);
+  expect(Math.max(...shares)).toBeLessThan(1);
+  diagnostics.dispose();
+  session.dispose();
 });
 
 test('measuring writes no variable', async () => {

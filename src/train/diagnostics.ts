@@ -3,7 +3,7 @@
  *
  *     gradientBias       mean of f_G(g) - g, relative to the mean of |g|: near 0 for an unbiased quantizer
  *     gradientVariance   variance of f_G(g) - g, relative to the mean of g^2: noise power per signal power
- *     saturated          share of the layer's input where h is 0 or 1: no gradient goes through it
+ *     saturated          share of the layer's input that no gradient goes through: h is 0 or 1; of learned scales, what lies outside
  *     signFlips          share of the layer's weights whose sign is another one than when it was last measured
  *     usedLevels         how many of the levels of weights, input and gradient occur
  *
@@ -14,6 +14,7 @@ import type { Graph, Value } from '../core/graph.js';
 import type { NetworkDefinition } from '../nn/network.js';
 import { activate } from '../ops/activation/activation.js';
 import { conv2d } from '../ops/conv2d/conv2d.js';
+import { isInside, type QuantizeScaledAttributes, quantizeScaled } from '../ops/quantize/learned.js';
 import { realOf } from '../ops/quantize/real.js';
 import {
   type ObservationOptions,
@@ -46,9 +47,17 @@ interface Layer {
   readonly parameter: string;
   readonly weights?: Value;
   readonly input?: Value;
-  /** h of the input. */
-  readonly bounded?: Value;
+  readonly bound?: Bound;
   readonly gradient?: { readonly float: Value; readonly levels: Value; readonly quantized: Value };
+}
+
+/** What bounds a layer's input. */
+interface Bound {
+  readonly x: Value;
+  /** A learned scale, in which x is measured. */
+  readonly scale?: Value;
+  /** Whether x / scale lets its gradient through. */
+  passes(v: number): boolean;
 }
 
 export class Diagnostics {
@@ -64,8 +73,8 @@ export class Diagnostics {
     this.#layers = layers
       .map((layer) => quantizedPartsOf(graph, layer))
       .filter(({ weights, input, gradient }) => weights ?? input ?? gradient);
-    const values = this.#layers.flatMap(({ weights, input, bounded, gradient }) => [
-      ...[weights, input, bounded, gradient?.float, gradient?.levels, gradient?.quantized],
+    const values = this.#layers.flatMap(({ weights, input, bound, gradient }) => [
+      ...[weights, input, bound?.x, bound?.scale, gradient?.float, gradient?.levels, gradient?.quantized],
     ]);
     this.#plan = planOf(
       graph,
@@ -90,7 +99,7 @@ export class Diagnostics {
     this.#plan.dispose();
   }
 
-  #measureLayer({ name, parameter, weights, input, bounded, gradient }: Layer): LayerDiagnostics {
+  #measureLayer({ name, parameter, weights, input, bound, gradient }: Layer): LayerDiagnostics {
     const read = (value: Value) => this.#plan.tensor(value.name);
     const levels = (value: Value | undefined): number | null => (value ? countLevels(read(value)) : null);
     const error = gradient && errorOf(read(gradient.float), read(gradient.quantized));
@@ -98,7 +107,7 @@ export class Diagnostics {
       name,
       gradientBias: error?.bias ?? null,
       gradientVariance: error?.variance ?? null,
-      saturated: bounded ? shareSaturated(read(bounded)) : null,
+      saturated: bound ? shareSaturated(read(bound.x), bound.scale ? read(bound.scale)[0]! : 1, bound) : null,
       signFlips: this.#signFlips(name, this.#variables.get(parameter)!),
       usedLevels: { weights: levels(weights), activations: levels(input), gradients: levels(gradient?.levels) },
     };
@@ -122,22 +131,30 @@ function quantizedPartsOf(graph: Graph, { name, parameter, input: x, filter, gra
   const float = levels?.type.encoding && levels.node?.inputs[0];
   // The levels of images are no quantizer's work.
   const input = x.type.encoding && x.node ? x : undefined;
-  const bounded = input && activationBehind(input);
+  const bound = input && boundOf(input);
   return {
     ...{ name, parameter },
     ...(filter.type.encoding ? { weights: filter } : {}),
     ...(input ? { input } : {}),
-    ...(bounded ? { bounded } : {}),
+    ...(bound ? { bound } : {}),
     ...(levels && float ? { gradient: { float, levels, quantized: realOf(graph, levels) } } : {}),
   };
 }
 
-/** The bounded activation that a layer's levels come from, through dropout and pooling. */
-function activationBehind(levels: Value): Value | undefined {
+const unit: Pick<Bound, 'passes'> = { passes: (h) => h > 0 && h < 1 };
+
+/** The bounded activation that a layer's levels come from, or their quantizer that bounds itself, through dropout and pooling. */
+function boundOf(levels: Value): Bound | undefined {
   let value: Value | undefined = levels;
-  while (value?.node && value.node.op.name !== activate.name && value.node.op.name !== conv2d.name)
+  while (value?.node && ![activate.name, quantizeScaled.name, conv2d.name].includes(value.node.op.name))
     value = value.node.inputs[0];
-  return value?.node?.op.name === activate.name && value.node.attributes.kind !== 'relu' ? value : undefined;
+  if (!value?.node) return undefined;
+  const { op, inputs, attributes } = value.node;
+  if (op.name === activate.name) return attributes.kind === 'relu' ? undefined : { x: value, ...unit };
+  if (op.name !== quantizeScaled.name) return undefined;
+  const [x, scale] = inputs as [Value, Value];
+  const range: QuantizeScaledAttributes = attributes;
+  return { x, scale, passes: (v) => isInside(v, range) };
 }
 
 function countLevels(levels: ArrayLike<number>): number {
@@ -146,10 +163,11 @@ function countLevels(levels: ArrayLike<number>): number {
   return seen.reduce((sum, one) => sum + one, 0);
 }
 
-function shareSaturated(h: ArrayLike<number>): number {
+function shareSaturated(x: ArrayLike<number>, scale: number, { passes }: Pick<Bound, 'passes'>): number {
+  const inverse = Math.fround(1 / scale);
   let count = 0;
-  for (let i = 0; i < h.length; i++) if (h[i]! <= 0 || h[i]! >= 1) count++;
-  return count / h.length;
+  for (let i = 0; i < x.length; i++) if (!passes(Math.fround(x[i]! * inverse))) count++;
+  return count / x.length;
 }
 
 /** Bias and variance of a quantizer; 0 where the gradient is 0, which quantizers keep. */

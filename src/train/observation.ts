@@ -1,8 +1,8 @@
 /**
  * What lies inside a training step, for people who look: the training graph with simulated products on the session's variables,
  * without what writes to variables, as a plan of its own. On the same batch and the same random numbers it computes what the step
- * computes, so a training has the same bits with and without it, and its other steps the same speed. (Only the first step differs where
- * scales begin with its batch: they are written in the step itself.)
+ * computes, so a training has the same bits with and without it, and its other steps the same speed. (Two steps differ: the first
+ * where scales begin with its batch, and one that renews a selection. Both are written in the step itself, so what is seen is what was before.)
  */
 import { Plan, type Variables } from '../backends/plan.js';
 import type { Graph, Node, Value } from '../core/graph.js';

@@ -102,6 +102,11 @@ export const quantizeScaled = defineOp({
 /** The numbers are the kernels' codes. */
 export const slopes = { clipped: 0, rounded: 1 } as const;
 
+/** Whether the gradient of v = x / s goes to x. */
+export function isInside(v: number, { low, high, slope }: Omit<QuantizeScaledAttributes, 'factor'>): boolean {
+  return (slope === 'rounded' ? v > low : v >= low) && v < high;
+}
+
 /** dy is the gradient of the real numbers; dScale [1] that of the parameter. */
 export const quantizeScaledGradient = defineOp({
   name: 'quantize-scaled-gradient',
@@ -120,12 +125,13 @@ export const quantizeScaledGradient = defineOp({
   reference({ x, scale, dy, dx, dScale }, p) {
     const inverse = Math.fround(1 / scale![0]!);
     const isRounded = p.slope === slopes.rounded;
+    const range = { low: p.low, high: p.high, slope: isRounded ? 'rounded' : 'clipped' } as const;
     let sum = 0;
     for (let i = 0; i < p.count; i++) {
       const v = Math.fround(x![i]! * inverse);
-      const isInside = (isRounded ? v > p.low : v >= p.low) && v < p.high;
-      const slope = isInside ? (isRounded ? roundHalfEven(v, p.high, p.low) - v : 0) : v >= p.high ? p.high : p.low;
-      dx![i] = isInside ? dy![i]! : 0;
+      const passes = isInside(v, range);
+      const slope = passes ? (isRounded ? roundHalfEven(v, p.high, p.low) - v : 0) : v >= p.high ? p.high : p.low;
+      dx![i] = passes ? dy![i]! : 0;
       sum += dy![i]! * slope;
     }
     dScale![0] = sum * p.factor;
