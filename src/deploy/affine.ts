@@ -1,7 +1,7 @@
 /** The affine function, one per channel, that a chain of biases and batch norms is: in double precision, for rounding. */
 import type { Node, Value } from '../core/graph.js';
 import type { Tensor } from '../core/run-op.js';
-import { stepOf, type TypedArray } from '../core/tensor.js';
+import { largestInteger, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
 import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
@@ -33,13 +33,20 @@ export function withoutRelu(pending: Pending): { readonly before: Pending; reado
   return { before: { ...pending, chain: chain.slice(0, end) }, isRelu: end < chain.length };
 }
 
+type ContentsOf = (value: Value) => TypedArray;
+
 /** Undefined when the chain has anything else in it. */
-export function affineOf(pending: Pending, contentsOf: (value: Value) => TypedArray): Affine | undefined {
+export function affineOf(pending: Pending, contentsOf: ContentsOf): Affine | undefined {
   const { type } = pending.integer;
   const scales = pending.scale?.data ?? [1];
-  let slope = Array.from({ length: channelsOf(type.shape) }, (_, c) => stepOf(type) * scales[c % scales.length]!);
-  let intercept = slope.map(() => 0);
-  for (const node of pending.chain) {
+  const slope = Array.from({ length: channelsOf(type.shape) }, (_, c) => stepOf(type) * scales[c % scales.length]!);
+  return followed({ slope, intercept: slope.map(() => 0) }, pending.chain, contentsOf);
+}
+
+/** An affine function with a chain of others behind it; undefined when the chain has anything else in it. */
+function followed(first: Affine, chain: readonly Node[], contentsOf: ContentsOf): Affine | undefined {
+  let { slope, intercept } = first;
+  for (const node of chain) {
     if (node.op.name === addBias.name) {
       const bias = contentsOf(node.inputs[1]!);
       intercept = intercept.map((offset, c) => offset + bias[c]!);
@@ -77,19 +84,24 @@ export function stepOfClasses(
   return { step, bound, isShared };
 }
 
-/** How many standard deviations above its mean a channel that no function bounds is clamped. */
+/** How many standard deviations from its mean a channel that no function bounds is clamped. */
 const clampedDeviations = 8;
 
-/** Where values are clamped: what the chain's last batch norm makes likely, or the static bound. */
-export function clampOf(pending: Pending, affine: Affine, contentsOf: (value: Value) => TypedArray): number {
-  const norm = pending.chain.findLast((node) => node.op.name === batchNormalize.name);
-  let range = 0;
-  if (norm === undefined) {
-    range = rangeOf(affine, pending.integer.type.encoding!.max);
-  } else {
-    const [gamma, beta] = norm.inputs.slice(3).map((value) => contentsOf(value!));
-    for (const [c, g] of gamma!.entries())
-      range = Math.max(range, Math.abs(beta![c]!) + clampedDeviations * Math.abs(g));
-  }
+/** Whether a batch norm has the statistics of what it takes, rather than 0 and 1, as arithmetic per channel has (onnx/trainable/norm.ts). */
+function isMeasured({ op, inputs, attributes }: Node, contentsOf: ContentsOf): boolean {
+  if (op.name !== batchNormalize.name) return false;
+  const [mean, variance] = [contentsOf(inputs[1]!), contentsOf(inputs[2]!)];
+  return attributes.epsilon !== 0 || mean.some((each) => each !== 0) || variance.some((each) => each !== 1);
+}
+
+/** Where the values of an affine chain are clamped: what its last batch norm makes likely, and never above the static bound. */
+export function clampOf(pending: Pending, affine: Affine, contentsOf: ContentsOf): number {
+  const { chain, integer } = pending;
+  const bound = rangeOf(affine, largestInteger(integer.type.encoding!));
+  const at = chain.findLastIndex((node) => isMeasured(node, contentsOf));
+  if (at < 0) return bound > 0 ? bound : 1;
+  const [gamma, beta] = chain[at]!.inputs.slice(3).map((value) => Array.from(contentsOf(value!)));
+  const normed = { slope: gamma!.map((each) => clampedDeviations * each), intercept: beta! };
+  const range = Math.min(bound, rangeOf(followed(normed, chain.slice(at + 1), contentsOf)!, 1));
   return range > 0 ? range : 1;
 }

@@ -19,6 +19,7 @@ import {
   flatten,
   globalAverage,
   maxPool,
+  normalize,
   preActivated,
   prelu,
   relu,
@@ -146,6 +147,74 @@ const cases: Readonly<Record<string, NetworkDefinition>> = {
       conv('a', { channels: 6 }),
       batchNorm('bn'),
       activation('last', { bounded: false }),
+      globalAverage('average'),
+      dense('last', { outputs: 4 }),
+    ),
+    '1-2-32',
+  ),
+  // What an import makes of (x / 255 - mean) / deviation.
+  'an image that is normalised in front of a float layer': {
+    ...networkOf(
+      sequential(
+        normalize('normalised', { steps: [1 / 60, 1 / 50, 1 / 80], offsets: [-2, -0.5, 0.1] }),
+        conv('first', { channels: 8, bias: true }),
+        activation('last'),
+        globalAverage('average'),
+        dense('last', { outputs: 4 }),
+      ),
+      '1-2-32',
+    ),
+    ...{ zeroPoints: [0, 0, 0], step: 1 },
+  },
+  'arithmetic behind a batch norm, not bounded': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      activation('a'),
+      conv('a', { channels: 6 }),
+      batchNorm('bn'),
+      normalize('moved', { steps: [3, 1, 2, 1, 1, 5], offsets: [60, 10, 0, -3, 40, 0] }),
+      activation('last', { bounded: false }),
+      globalAverage('average'),
+      dense('last', { outputs: 4 }),
+    ),
+    '1-2-32',
+  ),
+  'flattened between a batch norm and its activation': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      batchNorm('bn1'),
+      flatten(),
+      activation('a'),
+      dense('a', { outputs: 9 }),
+      batchNorm('bn2'),
+      activation('last'),
+      dense('last', { outputs: 4 }),
+    ),
+    '1-2-32',
+  ),
+  'flattened in front of a relu and a float layer': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      batchNorm('bn'),
+      flatten(),
+      activation('last', { bounded: false }),
+      dense('last', { outputs: 4 }),
+    ),
+    '1-2-32',
+  ),
+  'a mean of products, too large to be added as they are': networkOf(
+    sequential(
+      conv('first', { channels: 8, bias: true }),
+      activation('last'),
+      conv('last', { channels: 5 }),
+      globalAverage('average'),
+    ),
+    '1-2-32',
+  ),
+  'a mean of a residual stream': networkOf(
+    sequential(
+      conv('first', { channels: 8 }),
+      residual('block', { body: sequential(activation('a'), conv('a', { channels: 8 }), batchNorm('bn')) }),
       globalAverage('average'),
       dense('last', { outputs: 4 }),
     ),

@@ -9,6 +9,12 @@ export function isMove({ op }: Node): boolean {
   return op.name === maxPool.name || op.name === strideShortcut.name || op.name === reshape.name;
 }
 
+/** A chain up to the reshapes at its end, and these. */
+export function beforeReshapes(chain: readonly Node[]): readonly [readonly Node[], readonly Node[]] {
+  const end = chain.findLastIndex(({ op }) => op.name !== reshape.name) + 1;
+  return [chain.slice(0, end), chain.slice(end)];
+}
+
 export function moved(graph: Graph, { op, name, attributes }: Node, value: Value): Value {
   if (op.name === maxPool.name) return graph.apply(integerMaxPool, name, [value], attributes);
   return graph.apply(op, name, [value], attributes as never);

@@ -44,7 +44,7 @@ import {
   stepOfClasses,
   withoutRelu,
 } from './affine.js';
-import { isMove, moved } from './moves.js';
+import { beforeReshapes, isMove, moved } from './moves.js';
 import { type Clamp, rescaled } from './rescaled.js';
 import { roundFilter } from './round-filter.js';
 import type { Rounding } from './rounding.js';
@@ -166,8 +166,12 @@ class Rounder {
     return pending;
   }
 
+  /** A function of single numbers goes before what gives them another shape, which is then done to levels. */
   #append(node: Node): Pending {
-    return appended(this.#pendingOf(node.inputs[0]!), node);
+    const pending = this.#pendingOf(node.inputs[0]!);
+    if (node.op.name !== activate.name) return appended(pending, node);
+    const [chain, reshapes] = beforeReshapes(pending.chain);
+    return { ...pending, chain: [...chain, node, ...reshapes] };
   }
 
   /** The same on a real value: at once while nothing real has been done to its integers. A scale is positive, so maxima stay. */
@@ -253,11 +257,14 @@ class Rounder {
     );
     const constantsOf = ({ inputs }: Pick<Node, 'inputs'>): (Value | undefined)[] =>
       inputs.slice(1).map((each) => each && this.#constant(each.name, this.#constants.get(each)!));
-    for (const node of pending.chain) {
+    const [chain, reshapes] = beforeReshapes(pending.chain);
+    for (const node of chain) {
       const operands = [value, ...constantsOf(node)];
       value = this.rounded.apply(node.op, `${name}/${node.name}`, operands, node.attributes as never);
     }
-    return this.rounded.apply(quantizer.op, name, [value, ...constantsOf(quantizer)], quantizer.attributes as never);
+    const operands = [value, ...constantsOf(quantizer)];
+    const levels = this.rounded.apply(quantizer.op, name, operands, quantizer.attributes as never);
+    return reshapes.reduce((each, node) => moved(this.rounded, node, each), levels);
   }
 
   #constant(name: string, { type, data }: Tensor): Value {
@@ -268,7 +275,7 @@ class Rounder {
   #toFixedPoint(layer: string, pending: Pending, max: number): Value {
     const { before, isRelu } = withoutRelu(pending);
     const affine = this.#affine(before, layer);
-    const range = clampOf(pending, affine, (value) => this.#constants.get(value)!.data);
+    const range = clampOf(before, affine, (value) => this.#constants.get(value)!.data);
     const step = range / max;
     this.roundings.push({ layer, what: `input to integers up to ${max}, clamped at ${range.toPrecision(3)}` });
     return this.#rescale(`${layer}/input`, pending.integer, affine, { step, low: isRelu ? 0 : -max, high: max });
@@ -362,7 +369,8 @@ class Rounder {
     const pixels = pixelsOfWindows(node);
     const pending = this.#pendingOf(node.inputs[0]!);
     const last = pending.chain.at(-1);
-    const isDone = pending.chain.length === 0;
+    const largest = largestInteger(pending.integer.type.encoding!);
+    const isDone = pending.chain.length === 0 && pixels * largest < 2 ** 31;
     const isBounded = last?.op.name === activate.name && last.attributes.kind !== 'relu';
     const values = isDone
       ? pending.integer
