@@ -81,8 +81,7 @@ function differenceOf({ model, inputs, expected }: Case, variant: Variant): stri
   const node = model.nodes[0]!;
   const computed = variant === 'all' ? inputs.length : variant === 'first' ? Math.min(1, inputs.length) : 0;
   const shapes = inputs.slice(0, computed).map((tensor) => imageShape(node.op, tensor));
-  const types = new Map(model.inputs.map(({ name }, i) => [name, inputs[i]!.type!] as const));
-  const importer = new Importer({ height: 1, width: 1, channels: 1 }, model.opset ?? 0, types);
+  const importer = new Importer({ height: 1, width: 1, channels: 1 }, model.opset ?? 0);
   const tensors = new Map<string, Imported>();
   for (const [i, { name }] of model.inputs.entries()) {
     const shape = shapes[i];

@@ -5,7 +5,7 @@ import type { Command as Parser } from 'commander';
 import type { OnnxModel } from '../formats/onnx-model.js';
 import { decodeOnnx } from '../formats/onnx-reader.js';
 import type { ImportOptions } from '../onnx/import/index.js';
-import { FormatError, UsageError } from '../util/errors.js';
+import { FormatError, SubbitError, UsageError } from '../util/errors.js';
 import { number } from './command.js';
 
 export interface ImageNumberOptions {
@@ -37,10 +37,35 @@ export const imageNumbers = ({ step, zero }: ImageNumberOptions): Required<Impor
   zeroPoints: zeroPointsIn(zero),
 });
 
-/** Throws a UsageError where there is no file, and a FormatError for what is no model. */
+/** What Node reads in one piece. */
+const maxBytes = 2 ** 31 - 1;
+
+/** Throws a UsageError where there is no file, a FormatError for what is no model, and a SubbitError for a file of 2 GiB. */
 export function readOnnx(file: string): OnnxModel {
-  if (!existsSync(file) || !statSync(file).isFile()) throw new UsageError(`there is no file '${file}'`);
-  return decodeOnnx(readFileSync(file), { name: file, readExternal: (location) => readBeside(file, location) });
+  const bytes = contentsOf(file);
+  if (bytes === undefined) throw new UsageError(`there is no file '${file}'`);
+  return decodeOnnx(bytes, { name: file, readExternal: filesBeside(file) });
+}
+
+/** Contents of files in the folder of the model `file`; the last one is kept, because one file holds many tensors. */
+export function filesBeside(file: string): (location: string) => Uint8Array {
+  let last: { readonly location: string; readonly bytes: Uint8Array } | undefined;
+  return (location) => {
+    if (last?.location !== location) last = { location, bytes: readBeside(file, location) };
+    return last.bytes;
+  };
+}
+
+/** Undefined where there is no file. */
+function contentsOf(path: string): Uint8Array | undefined {
+  if (!existsSync(path)) return undefined;
+  const stats = statSync(path);
+  if (!stats.isFile()) return undefined;
+  if (stats.size > maxBytes)
+    throw new SubbitError(
+      `'${path}' has ${stats.size} bytes; ${maxBytes} are the most: keep the weights in several files beside the model`,
+    );
+  return readFileSync(path);
 }
 
 /** The contents of a file in the model's folder. Models may come from anywhere, so nothing else is opened for them. */
@@ -50,7 +75,8 @@ function readBeside(file: string, location: string): Uint8Array {
   const inside = existsSync(path) ? relative(folder, realpathSync(path)) : relative(folder, path);
   if (inside.startsWith(`..${sep}`) || inside === '..' || resolve(inside) === inside)
     throw new FormatError(`'${file}' cannot be read: it wants data from '${location}', outside of its folder`);
-  if (!existsSync(path) || !statSync(path).isFile())
+  const bytes = contentsOf(path);
+  if (bytes === undefined)
     throw new FormatError(`'${file}' cannot be read: the file '${location}' with its data is missing`);
-  return readFileSync(path);
+  return bytes;
 }

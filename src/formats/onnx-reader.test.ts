@@ -136,3 +136,13 @@ test('data that does not have the size of its shape, impossible shapes, unknown 
     ),
   ).toThrow("'m' cannot be read: the tensor 'w' has elements of type 127, which subbit does not know");
 });
+
+test('tensors of more than eight axes are refused', () => {
+  const fileOf = (rank: number): Uint8Array =>
+    encodeOnnx({ ...model, initializers: { w: { shape: new Array<number>(rank).fill(1), data: Float32Array.of(1) } } });
+  expect(decodeOnnx(fileOf(8), { name: 'm' }).initializers.w!.shape).toHaveLength(8);
+  for (const rank of [9, 1_000_000])
+    expect(() => decodeOnnx(fileOf(rank), { name: 'm' })).toThrow(
+      `'m' cannot be read: the tensor 'w' has ${rank} axes; 8 are the most`,
+    );
+});

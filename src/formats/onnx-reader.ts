@@ -23,6 +23,9 @@ export interface OnnxReaderOptions {
   readonly readExternal?: (location: string) => Uint8Array;
 }
 
+/** More axes than any network's tensors have; what is done per pair of axes stays small. */
+export const maxRank = 8;
+
 /** Throws a FormatError for what is no ONNX model, is damaged, or holds types that subbit does not know. */
 export function decodeOnnx(bytes: Uint8Array, options: OnnxReaderOptions): OnnxModel {
   return new Decoder(bytes, options).model();
@@ -209,6 +212,8 @@ class Decoder {
   }
 
   #elementsOf(name: string, shape: readonly number[]): number {
+    if (shape.length > maxRank)
+      throw this.#from.error(`the tensor '${name}' has ${shape.length} axes; ${maxRank} are the most`);
     const elements = shape.reduce((product, extent) => product * extent, 1);
     if (shape.some((extent) => extent < 0) || !(elements <= 2 ** 31))
       throw this.#from.error(`the tensor '${name}' has the impossible shape [${shape.join(', ')}]`);

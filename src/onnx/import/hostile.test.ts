@@ -6,6 +6,7 @@ import { decodeOnnx } from '../../formats/onnx-reader.js';
 import { encodeOnnx } from '../../formats/onnx-writer.js';
 import { SubbitError } from '../../util/errors.js';
 import { trainableOnnx } from '../trainable/index.js';
+import { Importer } from './importer.js';
 import { importOnnx } from './index.js';
 
 const domain = 'qonnx.custom_op.general';
@@ -158,4 +159,31 @@ test('other operators, inputs and attributes', () => {
     }),
     { numRuns: 5000 },
   );
+});
+
+test.each(['valueOf', 'hasOwnProperty', '__proto__'])('%s, which every object has, is no operator', (op) => {
+  const nodes = [{ op, inputs: ['x'], outputs: ['y'] }];
+  expect(() => importOnnx({ ...model, nodes })).toThrow(`${op} 'y': the operator is not supported`);
+});
+
+test('too many nodes are refused, and too many inputs of one', () => {
+  const relus = Array.from({ length: 10_001 }, (_, i) => ({
+    op: 'Relu',
+    inputs: [i === 0 ? 'x' : `t${i - 1}`],
+    outputs: [`t${i}`],
+  }));
+  expect(() => importOnnx({ ...model, nodes: relus })).toThrow('the model has 10001 nodes; 10000 are the most');
+  const inputs = new Array<string>(200_000).fill('t0');
+  const joined = { op: 'Concat', inputs, outputs: ['y'], attributes: { axis: { int: 1 } } };
+  expect(() => importOnnx({ ...model, nodes: [relus[0]!, joined] })).toThrow(
+    /^the model has \d+ operations up to Concat 'y'; 10000 are the most$/,
+  );
+});
+
+// Counting up from 2 for each takes minutes.
+test('a name that repeats gets numbers that no other name has', { timeout: 20_000 }, () => {
+  const importer = new Importer({ height: 1, width: 1, channels: 1 }, 17);
+  expect(['a', 'a', 'a.2', 'a'].map((name) => importer.name(name))).toEqual(['a', 'a.2', 'a.2.2', 'a.3']);
+  const all = new Set(Array.from({ length: 50_000 }, () => importer.name('a')));
+  expect(all.size).toBe(50_000);
 });

@@ -7,11 +7,12 @@
  */
 import { Graph, type Value } from '../../core/graph.js';
 import { type Encoding, quantized, real, type TensorType, type TypedArray } from '../../core/tensor.js';
-import type { OnnxAttribute, OnnxElementType, OnnxNode } from '../../formats/onnx-model.js';
+import type { OnnxAttribute, OnnxNode } from '../../formats/onnx-model.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { addBias } from '../../ops/elementwise/elementwise.js';
 import { dequantize } from '../../ops/quantize/activations.js';
 import { SubbitError } from '../../util/errors.js';
+import { UniqueNames } from '../unique-names.js';
 import { axisOf, type Constant } from './constants.js';
 
 /** In what order the model has a tensor's axes: of an image, or one row of features per image. */
@@ -62,28 +63,17 @@ export class Importer {
   readonly opset: number;
   /** The encoding of the bytes, once something has read them. */
   images: Value | undefined;
-  /** Element types of the model's stored tensors. */
-  readonly #types: ReadonlyMap<string, OnnxElementType>;
   readonly #real = new Map<Value, Value>();
-  readonly #names = new Set<string>();
+  readonly #names = new UniqueNames();
 
-  constructor(input: ImageInput, opset: number, types: ReadonlyMap<string, OnnxElementType>) {
+  constructor(input: ImageInput, opset: number) {
     this.input = input;
     this.opset = opset;
-    this.#types = types;
-  }
-
-  /** Of a tensor that the model stores. */
-  typeOf(tensor: string): OnnxElementType | undefined {
-    return this.#types.get(tensor);
   }
 
   /** A name that no node has yet. */
   name(wanted: string): string {
-    let own = wanted;
-    for (let i = 2; this.#names.has(own); i++) own = `${wanted}.${i}`;
-    this.#names.add(own);
-    return own;
+    return this.#names.take(wanted);
   }
 
   store(name: string, type: TensorType, data: TypedArray): Value {

@@ -20,6 +20,9 @@ export interface ImportedNetwork {
   readonly classes: readonly string[];
 }
 
+/** As many as a .subbit file may have. */
+const maxNodes = 10_000;
+
 /** Throws a SubbitError that names the node, and what of it subbit has no use for. */
 export function importOnnx(model: OnnxModel, options: ImportOptions = {}): ImportedNetwork {
   const [input, ...others] = model.inputs;
@@ -28,6 +31,8 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
     throw new SubbitError(
       `an image classifier has one input and an output, this model ${model.inputs.length} and ${model.outputs.length}`,
     );
+  if (model.nodes.length > maxNodes)
+    throw new SubbitError(`the model has ${model.nodes.length} nodes; ${maxNodes} are the most`);
   const isBytes = input.type === 'uint8';
   const shape = input.shape.slice(1).map(Number);
   // As Keras has them, and our own export.
@@ -36,10 +41,7 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
   if (input.shape.length !== 4 || !(channels! >= 1 && channels! <= 4) || !(height! >= 1) || !(width! >= 1))
     throw new SubbitError(`the input '${input.name}' is no image of 1 to 4 channels: [${input.shape.join(', ')}]`);
   const image: ImageInput = { height: height!, width: width!, channels: channels! };
-  const types = new Map(
-    Object.entries(model.initializers).flatMap(([name, { type }]) => (type ? [[name, type] as const] : [])),
-  );
-  const importer = new Importer(image, model.opset ?? 0, types);
+  const importer = new Importer(image, model.opset ?? 0);
   const tensors = new Map<string, Imported>();
   for (const [name, tensor] of Object.entries(model.initializers))
     tensors.set(name, { kind: 'constant', constant: constantOf(tensor) });
@@ -55,7 +57,14 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
       ? { zeroPoints: perChannel([0]), steps: perChannel([1]) }
       : { zeroPoints: perChannel(zeroPoints), steps: perChannel([step]) }),
   });
-  for (const node of inOrder(model)) importNode(importer, node, tensors);
+  for (const node of inOrder(model)) {
+    importNode(importer, node, tensors);
+    // A node may be many operations: a Concat of n inputs is n - 1.
+    if (importer.graph.nodes.length > maxNodes)
+      throw new SubbitError(
+        `the model has ${importer.graph.nodes.length} operations up to ${describe(node)}; ${maxNodes} are the most`,
+      );
+  }
   const result = tensors.get(output.name);
   if (result === undefined) throw new SubbitError(`the output '${output.name}' is computed nowhere in the model`);
   // What is deployed and trained are logits; their order is that of the probabilities.
@@ -74,7 +83,9 @@ export function importOnnx(model: OnnxModel, options: ImportOptions = {}): Impor
 
 /** Adds what a node computes to the graph and to `tensors`, which has its inputs by name. */
 export function importNode(importer: Importer, node: OnnxNode, tensors: Map<string, Imported>): void {
-  const operator = operators[node.domain === undefined ? node.op : `${node.domain}.${node.op}`];
+  const key = node.domain === undefined ? node.op : `${node.domain}.${node.op}`;
+  // Every object has a 'valueOf'.
+  const operator = Object.hasOwn(operators, key) ? operators[key] : undefined;
   if (operator === undefined) throw new SubbitError(`${describe(node)}: the operator is not supported`);
   const inputs = node.inputs.map((name) => (name === '' ? undefined : tensors.get(name)));
   const missing = node.inputs.find((name, i) => name !== '' && inputs[i] === undefined);
@@ -124,7 +135,8 @@ function inOrder({ nodes, outputs }: OnnxModel): OnnxNode[] {
     state.set(node, 'open');
     const open = waiting.find((each) => state.get(each) === 'open');
     if (open !== undefined) throw new SubbitError(`${describe(open)}: the model has a cycle through it`);
-    stack.push(...waiting);
+    // Not as arguments of one call, of which there may not be so many.
+    for (const each of waiting) stack.push(each);
   }
   return ordered;
 }

@@ -1,13 +1,13 @@
 /** What each operator of ONNX becomes: a new one is an entry, under its name (with its domain, where it is not a standard one). */
 import type { Value } from '../../core/graph.js';
-import { elementTypes, type OnnxNode } from '../../formats/onnx-model.js';
+import type { OnnxElementType, OnnxNode } from '../../formats/onnx-model.js';
 import { activate } from '../../ops/activation/activation.js';
 import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
 import { concat, isJoinable } from '../../ops/concat/concat.js';
 import { add, reshape } from '../../ops/elementwise/elementwise.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
-import { type Constant, combined, constantOf, permuted, reshaped, scaled } from './constants.js';
+import { type Constant, combined, constantOf, elementTypeOf, permuted, reshaped, scaled } from './constants.js';
 import {
   type Axes,
   attribute,
@@ -61,7 +61,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     if (attribute(node, 'transA', 'int', 0) !== 0) throw unsupported(node, 'transA');
     const stored = scaled(constantInput(node, weights, 'matrix'), attribute(node, 'alpha', 'float', 1));
     const isTransposed = attribute(node, 'transB', 'int', 0) === 1;
-    const product = dense(importer, node, x!, isTransposed ? permuted(stored, [1, 0]) : stored);
+    const product = dense(importer, node, x!, isTransposed ? transposed(node, stored, [1, 0]) : stored);
     if (bias === undefined) return product;
     return withBias(
       importer,
@@ -136,7 +136,10 @@ function arithmetic(importer: Importer, node: OnnxNode, [a, b]: readonly (Import
   if (b === undefined) throw unsupported(node, 'a single input');
   if (a!.kind === 'constant' && b!.kind === 'constant') {
     const found = combined(node.op, a!.constant, b!.constant);
-    if (found === undefined) throw unsupported(node, 'this pair of shapes');
+    if (found === undefined) {
+      const [left, right] = [a!, b!].map(({ constant: { shape } }) => `[${shape.join(', ')}]`);
+      throw unsupported(node, `the pair of shapes ${left} and ${right}`);
+    }
     return { kind: 'constant', constant: found };
   }
   if (a!.kind === 'constant' || b!.kind === 'constant') {
@@ -172,16 +175,17 @@ function concatenation(importer: Importer, node: OnnxNode, inputs: readonly (Imp
 /** Computed tensors are real numbers, so only what keeps them so does nothing; constants are rounded as their new type says. */
 function cast(_: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
   const to = attribute(node, 'to', 'int', undefined);
-  const name = Object.entries(elementTypes).find(([, { code }]) => code === to)?.[0] ?? `of number ${to}`;
-  const isReal = name === 'float32' || name === 'float64';
+  const type = elementTypeOf(to);
+  const name = type ?? `of number ${to}`;
+  const isReal = type === 'float32' || type === 'float64';
   if (x!.kind !== 'constant') {
     if (!isReal) throw unsupported(node, `a cast to the type ${name} of what is computed`);
     return x!;
   }
   if (!isReal && !/^u?int(32|64)$/.test(name)) throw unsupported(node, `a cast to the type ${name}`);
   const { shape, data } = x!.constant;
-  const round = name === 'float32' ? Math.fround : name === 'float64' ? (each: number) => each : Math.trunc;
-  return { kind: 'constant', constant: { shape, data: data.map(round), isWhole: !isReal } };
+  const round = type === 'float32' ? Math.fround : type === 'float64' ? (each: number) => each : Math.trunc;
+  return { kind: 'constant', constant: { shape, data: data.map(round), type } };
 }
 
 /** Nothing, but in training, which a model says by an input of its own. */
@@ -235,10 +239,10 @@ function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Impo
   const ends = [end(low, 'min', Number.NEGATIVE_INFINITY), end(high, 'max', Number.POSITIVE_INFINITY)] as const;
   if (x!.kind === 'integers') return narrowed(x!, ...ends);
   if (x!.kind === 'constant') {
-    const { shape, data } = x!.constant;
+    const { shape, data, type } = x!.constant;
     return {
       kind: 'constant',
-      constant: { shape, data: data.map((each) => Math.min(Math.max(each, ends[0]), ends[1])) },
+      constant: { shape, data: data.map((each) => Math.min(Math.max(each, ends[0]), ends[1])), type },
     };
   }
   const source = importer.real(x!, node);
@@ -264,15 +268,15 @@ function clip(importer: Importer, node: OnnxNode, [x, low, high]: readonly (Impo
 
 function constant(_: Importer, node: OnnxNode): Imported {
   const { value, value_float: float, value_int: int, value_floats: floats, value_ints: ints } = node.attributes ?? {};
-  const numbers = (shape: readonly number[], data: readonly number[], isWhole = false): Imported => ({
+  const numbers = (shape: readonly number[], data: readonly number[], type: OnnxElementType): Imported => ({
     kind: 'constant',
-    constant: { shape, data: Float64Array.from(data), isWhole },
+    constant: { shape, data: Float64Array.from(data), type },
   });
   if (value !== undefined && 'tensor' in value) return { kind: 'constant', constant: constantOf(value.tensor) };
-  if (float !== undefined && 'float' in float) return numbers([], [float.float]);
-  if (int !== undefined && 'int' in int) return numbers([], [int.int], true);
-  if (floats !== undefined && 'floats' in floats) return numbers([floats.floats.length], floats.floats);
-  if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints, true);
+  if (float !== undefined && 'float' in float) return numbers([], [float.float], 'float32');
+  if (int !== undefined && 'int' in int) return numbers([], [int.int], 'int64');
+  if (floats !== undefined && 'floats' in floats) return numbers([floats.floats.length], floats.floats, 'float32');
+  if (ints !== undefined && 'ints' in ints) return numbers([ints.ints.length], ints.ints, 'int64');
   throw unsupported(node, 'a constant that is no number');
 }
 
@@ -340,18 +344,24 @@ function flatten(importer: Importer, node: OnnxNode, [x, shape]: readonly (Impor
   return { kind: 'computed', value: flat, axes: to, ...order };
 }
 
+/** Throws for an order that does not have each of the constant's axes once. */
+function transposed(node: OnnxNode, constant: Constant, order: readonly number[]): Constant {
+  const { shape } = constant;
+  if (order.length !== shape.length || shape.some((_, axis) => !order.includes(axis)))
+    throw unsupported(node, `the order [${order.join(', ')}] of a constant of shape [${shape.join(', ')}]`);
+  return permuted(constant, order);
+}
+
 function transpose(_: Importer, node: OnnxNode, [x]: readonly (Imported | undefined)[]): Imported {
   const order = attribute(node, 'perm', 'ints', undefined);
   if (x!.kind === 'constant') {
     const { constant } = x!;
-    return {
-      kind: 'constant',
-      constant: permuted(constant, order ?? constant.shape.map((__, i, all) => all.length - 1 - i)),
-    };
+    const axes = order ?? constant.shape.map((__, i, all) => all.length - 1 - i);
+    return { kind: 'constant', constant: transposed(node, constant, axes) };
   }
   if (x!.kind !== 'input' && x!.kind !== 'computed') throw unsupported(node, 'what is not read yet');
   const { axes } = x!;
-  const moved = order?.map((axis) => axes[axis]).join('');
+  const moved = order?.map((axis) => axes[axis] ?? '?').join('');
   if (moved !== 'NCHW' && moved !== 'NHWC') throw unsupported(node, `the order [${order?.join(', ')}]`);
   return { ...x!, axes: moved };
 }

@@ -1,6 +1,6 @@
 /** Maxima and means over windows, and over whole images, of ONNX models. */
 import type { OnnxNode } from '../../formats/onnx-model.js';
-import { averagePool, wholeImage } from '../../ops/pool/average-pool.js';
+import { averagePool, isInside, wholeImage } from '../../ops/pool/average-pool.js';
 import { maxPool } from '../../ops/pool/pool.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import { attribute, type Computed, channelsOf, type Imported, type Importer, nameOf, unsupported } from './importer.js';
@@ -38,9 +38,9 @@ export function averaging(importer: Importer, node: OnnxNode, [x]: readonly (Imp
   const source = importer.real(x!, node);
   const kernel = squareWindow(node);
   const window = windowOf(node, source, kernel);
-  if (attribute(node, 'count_include_pad', 'int', 0) !== 0 && window.padTop + window.padLeft > 0)
-    throw unsupported(node, 'padding that counts');
   const attributes = { size: kernel[0]!, ...window };
+  if (attribute(node, 'count_include_pad', 'int', 0) !== 0 && !isInside(source.value.type.shape, attributes))
+    throw unsupported(node, 'padding that counts');
   return {
     ...source,
     value: importer.graph.apply(averagePool, importer.name(nameOf(node)), [source.value], attributes),

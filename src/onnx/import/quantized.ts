@@ -2,12 +2,12 @@
  * Quantized numbers in ONNX models: `Quant` and `BipolarQuant` of QONNX, and QuantizeLinear, (Clip,) DequantizeLinear. On constants
  * they give integers with a scale, on what is computed the levels of a quantizer of ours.
  */
-import { elementTypes, type OnnxNode } from '../../formats/onnx-model.js';
+import type { OnnxElementType, OnnxNode } from '../../formats/onnx-model.js';
 import { type ActivationKind, activate } from '../../ops/activation/activation.js';
 import { quantizeScaled } from '../../ops/quantize/learned.js';
 import { roundHalfEven } from '../../ops/quantize/rounding.js';
 import { quantizeSign } from '../../ops/quantize/weights.js';
-import { axisOf, type Constant, placeAlong } from './constants.js';
+import { axisOf, type Constant, elementTypeOf, placeAlong } from './constants.js';
 import { attribute, type Computed, type Imported, type Importer, unsupported } from './importer.js';
 
 interface Quantization {
@@ -64,6 +64,7 @@ export function bipolarQuant(
   if (x!.kind === 'constant') {
     const axis = axisOf(step, x!.constant.shape.length);
     if (axis === 'several') throw unsupported(node, 'a scale along several axes');
+    requireAlong(node, 'scale', step, x!.constant.shape, axis ?? 0);
     const integers = Int32Array.from(x!.constant.data, (each) => (each >= 0 ? 1 : -1));
     return {
       kind: 'constant',
@@ -78,14 +79,14 @@ export function bipolarQuant(
 }
 
 export function quantizeLinear(
-  importer: Importer,
+  _: Importer,
   node: OnnxNode,
   [x, scale, zeroPoint]: readonly (Imported | undefined)[],
 ): Imported {
   const step = constantInput(node, scale, 'scale');
   const zero = zeroPoint && constantInput(node, zeroPoint, 'zero point');
   requireUnblocked(node);
-  const { low, high } = rangeOf(importer, node, node.inputs[2]);
+  const { type, low, high } = integersOf(node, zero);
   const point = zero?.data[0] ?? 0;
   if (x!.kind === 'constant') {
     if (zero?.data.some((each) => each !== point)) throw unsupported(node, 'a zero point per channel');
@@ -94,7 +95,7 @@ export function quantizeLinear(
     const around = { step, axis, zeroPoint: 0, low: low - point, high: high - point };
     const { levels } = quantizedConstant(node, x!.constant, around);
     const data = Float64Array.from(levels!.integers, (each) => each + point);
-    return { kind: 'constant', constant: { shape: x!.constant.shape, data } };
+    return { kind: 'constant', constant: { shape: x!.constant.shape, data, type } };
   }
   if (step.data.length !== 1 || (zero?.data.length ?? 1) !== 1)
     throw unsupported(node, 'a scale per channel of activations');
@@ -112,12 +113,19 @@ export function dequantizeLinear(
   if (x!.kind === 'constant') {
     const { shape, data } = x!.constant;
     const axis = axisFrom(node, shape.length);
+    requireAlong(node, 'scale', step, shape, axis);
+    if (zero) requireAlong(node, 'zero point', zero, shape, axis);
     const zeroOf = placeAlong(shape, axis, zero?.data.length ?? 1);
     const integers = Int32Array.from(data, (each, i) => each - (zero?.data[zeroOf(i)] ?? 0));
     return { kind: 'constant', constant: withLevels(shape, integers, Float32Array.from(step.data), axis) };
   }
   if (x!.kind === 'input') {
     const channels = importer.input.channels;
+    // Along other axes than that of the channels, it has one number for all.
+    const shape = Array.from(x!.axes, (letter) => (letter === 'C' ? channels : 1));
+    const axis = axisFrom(node, shape.length);
+    requireAlong(node, 'scale', step, shape, axis);
+    if (zero) requireAlong(node, 'zero point', zero, shape, axis);
     const each = (constant: Constant | undefined): number[] =>
       Array.from({ length: channels }, (_, c) => constant?.data[constant.data.length === 1 ? 0 : c] ?? 0);
     return { ...x!, zeroPoints: each(zero), steps: each(step) };
@@ -167,6 +175,7 @@ function quantizedConstant(
   { shape, data }: Constant,
   { step, axis, zeroPoint, low, high }: Quantization,
 ): Constant {
+  requireAlong(node, 'scale', step, shape, axis);
   const stepOf = placeAlong(shape, axis, step.data.length);
   // DoReFa's k bits: zero points that are halves make twice the integer whole.
   const factor = Number.isInteger(zeroPoint) ? 1 : 2;
@@ -193,16 +202,31 @@ function requireUnblocked(node: OnnxNode): void {
   if (attribute(node, 'block_size', 'int', 0) !== 0) throw unsupported(node, 'block_size');
 }
 
-/** Of a tensor of integers by its type, which QuantizeLinear has from its zero point, or else from output_dtype: uint8 without both. */
-function rangeOf(importer: Importer, node: OnnxNode, zeroPoint: string | undefined): { low: number; high: number } {
+/** The integers that QuantizeLinear makes: of the zero point's type, or else of output_dtype: uint8 without both. */
+function integersOf(
+  node: OnnxNode,
+  zeroPoint: Constant | undefined,
+): { type: OnnxElementType; low: number; high: number } {
   const stated = attribute(node, 'output_dtype', 'int', 0);
-  const named = Object.entries(elementTypes).find(([, { code }]) => code === stated)?.[0];
-  if (stated !== 0 && named === undefined) throw unsupported(node, `output_dtype ${stated}`);
-  const type = (zeroPoint ? importer.typeOf(zeroPoint) : named) ?? 'uint8';
-  const found = /^(u?)int(\d+)$/.exec(type);
+  const named = stated === 0 ? 'uint8' : elementTypeOf(stated);
+  if (named === undefined) throw unsupported(node, `output_dtype ${stated}`);
+  const type = zeroPoint === undefined ? named : zeroPoint.type;
+  if (type === undefined) throw unsupported(node, 'a zero point whose type the model does not tell');
+  const found = /^(u?)int(2|4|8|16)$/.exec(type);
   if (found === null) throw unsupported(node, `the type ${type}`);
   const bits = Number(found[2]);
-  return found[1] ? { low: 0, high: 2 ** bits - 1 } : { low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 };
+  return found[1]
+    ? { type, low: 0, high: 2 ** bits - 1 }
+    : { type, low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 };
+}
+
+/** One number for all, or one for each place along the axis. */
+function requireAlong(node: OnnxNode, what: string, { data }: Constant, shape: readonly number[], axis: number): void {
+  if (data.length !== 1 && data.length !== shape[axis])
+    throw unsupported(
+      node,
+      `a ${what} of ${data.length} numbers along axis ${axis} of the shape [${shape.join(', ')}]`,
+    );
 }
 
 function axisFrom(node: OnnxNode, rank: number): number {

@@ -35,6 +35,7 @@ function modelOf(...nodes: readonly NodeOf[]): OnnxModel {
   };
 }
 
+const window = { kernel_shape: { ints: [2, 2] }, count_include_pad: { int: 1 } };
 const mean: NodeOf = ['ReduceMean', 'x space', { keepdims: { int: 0 } }];
 
 test.each<readonly [string, readonly NodeOf[], string]>([
@@ -75,6 +76,45 @@ test.each<readonly [string, readonly NodeOf[], string]>([
     [mean, ['Gemm', '. matrix', { transA: { int: 1 } }]],
     "Gemm 't1': transA is not supported",
   ],
+  [
+    'padding below and to the right that counts',
+    [
+      ['AveragePool', 'x', { ...window, pads: { ints: [0, 0, 1, 1] } }],
+      ['GlobalAveragePool', '.'],
+    ],
+    "AveragePool 't0': padding that counts is not supported",
+  ],
+  [
+    'an odd number of pixels of padding that count',
+    [
+      ['AveragePool', 'x', { ...window, auto_pad: { text: 'SAME_UPPER' } }],
+      ['GlobalAveragePool', '.'],
+    ],
+    "AveragePool 't0': padding that counts is not supported",
+  ],
+  [
+    'an axis twice',
+    [['Transpose', 'matrix', { perm: { ints: [0, 0] } }], mean, ['MatMul', 't1 t0']],
+    "Transpose 't0': the order [0, 0] of a constant of shape [2, 2] is not supported",
+  ],
+  [
+    'too few axes',
+    [['Transpose', 'matrix', { perm: { ints: [0] } }], mean, ['MatMul', 't1 t0']],
+    "Transpose 't0': the order [0] of a constant of shape [2, 2] is not supported",
+  ],
+  [
+    'a transposed row',
+    [mean, ['Gemm', '. two', { transB: { int: 1 } }]],
+    "Gemm 't1': the order [1, 0] of a constant of shape [2] is not supported",
+  ],
+  [
+    'an axis that an image does not have',
+    [
+      ['Transpose', 'x', { perm: { ints: [0, 1, 7, 2, 3] } }],
+      ['GlobalAveragePool', '.'],
+    ],
+    "Transpose 't0': the order [0, 1, 7, 2, 3] is not supported",
+  ],
   ['blocks of scales', [['QuantizeLinear', 'x scale', { block_size: { int: 2 } }]], 'block_size'],
   ['float8', [['QuantizeLinear', 'x scale', { output_dtype: { int: 17 } }]], 'output_dtype 17'],
 ])('refuses %s', (_, nodes, message) => {
@@ -89,4 +129,31 @@ test('means over the image, alpha and beta; a softmax at the end is left to its 
   plan.tensor('images').set([1, 10, 2, 20, 3, 30, 2, 20]);
   plan.run();
   expect([...plan.tensor('logits')]).toEqual([30, 40]);
+});
+
+test('padding that no window reaches does not count', () => {
+  const pads = { ...window, pads: { ints: [0, 0, 1, 1] }, strides: { ints: [2, 2] } };
+  const nodes: NodeOf[] = [
+    ['AveragePool', 'x', pads],
+    ['GlobalAveragePool', '.'],
+  ];
+  expect(importOnnx(modelOf(...nodes)).classes).toHaveLength(2);
+});
+
+test('constants that grow beyond all memory, or axes, are refused', () => {
+  const importWith = (node: NodeOf, initializers: OnnxModel['initializers']): unknown => {
+    const { initializers: others, ...model } = modelOf(node, mean, ['MatMul', 't1 t0']);
+    return importOnnx({ ...model, initializers: { ...others, ...initializers } });
+  };
+  const count = 2 ** 17;
+  const column = { shape: [count, 1], data: new Float32Array(count) };
+  const row = { shape: [1, count], data: new Float32Array(count) };
+  for (const op of ['Add', 'Sub', 'Mul', 'Div'])
+    expect(() => importWith([op, 'column row'], { column, row })).toThrow(
+      `${op} 't0': the pair of shapes [131072, 1] and [1, 131072] is not supported`,
+    );
+  const deep = { shape: [9], data: BigInt64Array.from([1, 1, 1, 1, 1, 1, 1, 2, 2], BigInt) };
+  expect(() => importWith(['Reshape', 'matrix deep'], { deep })).toThrow(
+    "Reshape 't0': this shape of a constant is not supported",
+  );
 });

@@ -23,6 +23,7 @@ import { dequantize } from '../../ops/quantize/activations.js';
 import { rprelu } from '../../ops/rprelu/rprelu.js';
 import { strideShortcut } from '../../ops/shortcut/shortcut.js';
 import { SubbitError } from '../../util/errors.js';
+import { UniqueNames } from '../unique-names.js';
 import { Facts } from './facts.js';
 import { Flow } from './flow.js';
 import { asLayer, isBias, joined, type Norm, normOf } from './norm.js';
@@ -79,8 +80,8 @@ class Converter {
     this.#graph = graph;
     this.#flow = new Flow(graph);
     this.#facts = new Facts(graph, this.#flow, images);
-    const used = new Set<string>();
-    for (const node of graph.nodes) this.#names.set(node, uniqueName(node.name, used));
+    const names = new UniqueNames();
+    for (const node of graph.nodes) this.#names.set(node, names.take(layerName(node.name)));
   }
 
   convert(images: Value, logits: Value): ConvertedLayers {
@@ -284,15 +285,11 @@ function refused({ name, op }: Node, what: string): SubbitError {
 }
 
 /** '/layer1/layer1.0/conv1/Conv', as PyTorch names nodes, is 'layer1/layer1.0/conv1'. */
-function uniqueName(name: string, used: Set<string>): string {
+function layerName(name: string): string {
   const parts = name
     .split('/')
     .map((part) => part.replace(/[^\w.-]/g, '_'))
     .filter((part) => part !== '');
   if (parts.length > 1 && /^[A-Z][A-Za-z]*$/.test(parts.at(-1)!)) parts.pop();
-  const short = parts.join('/').slice(-maxNameLength).replace(/^\/+/, '') || 'layer';
-  let own = short;
-  for (let i = 2; used.has(own); i++) own = `${short}.${i}`;
-  used.add(own);
-  return own;
+  return parts.join('/').slice(-maxNameLength).replace(/^\/+/, '') || 'layer';
 }
