@@ -73,6 +73,16 @@ test.each([
   await expect(reading).rejects.toThrow(message);
 });
 
+test('more bytes than a small element has room for are refused', async () => {
+  const six = matArray({ ...small, shape: [6, 1] });
+  six.writeUInt16LE(6, six.length - 6);
+  for (const element of [six, compressed(six)]) {
+    const reading = arraysOf(matFile([element]));
+    await expect(reading).rejects.toThrow(FormatError);
+    await expect(reading).rejects.toThrow(/an element of type 2 has 6 bytes in a tag with room for 4/);
+  }
+});
+
 test('a promise of 4 GB is refused before anything is allocated', async () => {
   const huge = Buffer.from(compressed(matArray({ ...bytesArray, shape: [65535, 65535], promised: 65535 * 65535 })));
   await expect(arraysOf(matFile([huge]))).rejects.toThrow(/promises 4294836225 bytes, which cannot be there/);

@@ -66,12 +66,13 @@ interface Tag {
 
 const viewOf = (bytes: Uint8Array<ArrayBuffer>): DataView => new DataView(bytes.buffer);
 
-async function readTag(stream: ByteStream): Promise<Tag> {
+async function readTag(stream: ByteStream, error: (problem: string) => FormatError): Promise<Tag> {
   const tag = viewOf(await stream.take(8));
   const type = tag.getUint16(0, true);
   const short = tag.getUint16(2, true);
   if (short === 0) return { type: tag.getUint32(0, true), bytes: tag.getUint32(4, true) };
-  return { type, bytes: short, inside: new DataView(tag.buffer, 4, Math.min(4, short)) };
+  if (short > 4) throw error(`an element of type ${type} has ${short} bytes in a tag with room for 4`);
+  return { type, bytes: short, inside: new DataView(tag.buffer, 4, short) };
 }
 
 /** The data of a short element that must have the given type. */
@@ -81,12 +82,9 @@ async function readShort(
   type: number,
   error: (problem: string) => FormatError,
 ): Promise<DataView> {
-  const tag = await readTag(stream);
+  const tag = await readTag(stream, error);
   if (tag.type !== type) throw error(`its ${what} have type ${tag.type}, not ${type}`);
-  if (tag.inside !== undefined) {
-    if (tag.bytes > 4) throw error(`its ${what} have ${tag.bytes} bytes in a tag with room for 4`);
-    return tag.inside;
-  }
+  if (tag.inside !== undefined) return tag.inside;
   if (tag.bytes > longestHeader) throw error(`its ${what} have ${tag.bytes} bytes`);
   const data = await stream.take(tag.bytes);
   await stream.skip(-tag.bytes & 7);
@@ -105,7 +103,7 @@ async function readArray(
   if (shape.length < 2 || shape.some((extent) => extent < 0)) throw error(`its extents are [${shape.join(', ')}]`);
   const letters = await readShort(stream, 'name', int8Type, error);
   const name = Buffer.from(letters.buffer, letters.byteOffset, letters.byteLength).toString('latin1');
-  const tag = await readTag(stream);
+  const tag = await readTag(stream, error);
   const number = numbers[tag.type];
   if (number === undefined) throw error(`array '${name}' holds elements of type ${tag.type}, which are no numbers`);
   const count = shape.reduce((product, extent) => product * extent, 1);
@@ -154,7 +152,7 @@ async function useElement(
     if (inflate === undefined) {
       await use(await readArray(stream, tag.bytes, error));
     } else {
-      const inner = await readTag(stream);
+      const inner = await readTag(stream, error);
       if (inner.type !== matrixType) throw error(`the compressed element has type ${inner.type}, not ${matrixType}`);
       await use(await readArray(stream, tag.bytes * maxExpansion, error));
     }

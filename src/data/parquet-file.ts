@@ -1,13 +1,15 @@
 /**
  * Columns of a parquet file, row group by row group, read by hyparquet after the checks that keep a damaged or hostile file from
- * costing memory or time: the lengths and counts of every page header are compared with the file's size, its row counts and
- * each other before anything is allocated or decoded from them (https://parquet.apache.org/docs/file-format).
+ * costing memory or time: what is in thrift is walked first (thrift-check.ts), and the lengths and counts of every page header are
+ * compared with the file's size, its row counts and each other before anything is allocated or decoded from them
+ * (https://parquet.apache.org/docs/file-format).
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import * as zlib from 'node:zlib';
 import type { AsyncBuffer, Compressors, FileMetaData, RowGroup } from 'hyparquet';
 import { FormatError, SubbitError } from '../util/errors.js';
 import { readExactly } from './places.js';
+import { checkThrift } from './thrift-check.js';
 
 /** Deflate's; a page that claims to expand further is no page of pictures. */
 const maxExpansion = 1032;
@@ -79,10 +81,16 @@ export class ParquetFile {
     try {
       const { size } = await handle.stat();
       const buffer = bufferOf(handle, path, size);
-      const end = size < 12 ? '' : Buffer.from(await buffer.slice(size - 4, size)).toString('latin1');
-      if (end !== 'PAR1') throw new Error(`its end is missing behind byte ${size}; get it again`);
-      const { parquetMetadataAsync } = await import('hyparquet');
-      return new ParquetFile(path, handle, buffer, await parquetMetadataAsync(buffer, { geoparquet: false }));
+      // The last 8 bytes: the length of the footer, and 'PAR1'.
+      const end = Buffer.from(await buffer.slice(Math.max(0, size - 8), size));
+      if (size < 12 || end.toString('latin1', 4) !== 'PAR1')
+        throw new Error(`its end is missing behind byte ${size}; get it again`);
+      const length = end.readUInt32LE();
+      if (length > size - 12) throw new Error(`it promises ${length} bytes of footer in a file of ${size}`);
+      const footer = await buffer.slice(size - 8 - length, size);
+      checkThrift(new Uint8Array(footer, 0, length), 0);
+      const { parquetMetadata } = await import('hyparquet');
+      return new ParquetFile(path, handle, buffer, parquetMetadata(footer, { geoparquet: false }));
     } catch (error) {
       await handle.close();
       throw damaged(path, error);
@@ -126,9 +134,11 @@ export class ParquetFile {
       this.#checkColumn(chunk.path_in_schema, chunk.codec);
       const start = Number(chunk.dictionary_page_offset || chunk.data_page_offset);
       const content = await this.#buffer.slice(start, start + Number(chunk.total_compressed_size));
+      const contentBytes = new Uint8Array(content);
       const reader = { view: new DataView(content), offset: 0 };
       let values = 0;
       while (reader.offset < content.byteLength) {
+        checkThrift(contentBytes, reader.offset);
         const page = pageOf(deserializeTCompactProtocol(reader), Number(group.num_rows), column);
         reader.offset += page.compressedBytes;
         if (reader.offset > content.byteLength) throw new Error(`a page of column '${column}' ends behind its column`);

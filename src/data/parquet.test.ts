@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { SubbitError, UsageError } from '../util/errors.js';
+import { encodePng } from '../cli/report/pictures.js';
+import { FormatError, SubbitError, UsageError } from '../util/errors.js';
 import { openData } from './index.js';
+import { parquetExample, parquetOf } from './parquet-example.js';
 
 /** Twelve pictures: i has the colour (20 i, 255 - 20 i, 7) and the label i % 3 (scripts/golden/make_parquet.py). */
 const golden = (name: string): string => fileURLToPath(new URL(`../../test/golden/${name}`, import.meta.url));
@@ -67,6 +69,48 @@ test('a column of other things in place of pictures is an error', async () => {
   await expect(openData(`${golden('pictures.parquet')}:image=animal`, { shape })).rejects.toThrow(
     /pictures.parquet, row 0 has no picture/,
   );
+});
+
+/** Pictures of one shade, 20 times the label. */
+function numbered(labels: readonly number[], labelType: 'INT64' | 'DOUBLE'): Buffer {
+  const pictures = labels.map((label) => encodePng(new Uint8Array(192).fill(20 * Math.max(0, label)), shape));
+  return parquetExample({ pictures, labels, labelType });
+}
+
+test.each([
+  ['INT64', [-1]],
+  ['DOUBLE', [-1, 2.5]],
+] as const)('labels of type %s that are no classes are left out, and the others keep their names', async (type, others) => {
+  const labels = Array.from({ length: 40 }, (_, i) => others[i - 7] ?? i % 10);
+  const file = join(folder, `${type}.parquet`);
+  writeFileSync(file, numbered(labels, type));
+  const { classes, train, test: held } = await openData(file, { shape });
+  expect(classes).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+  expect(train.count + held.count).toBe(40 - others.length);
+  for (const set of [train, held])
+    for (const [i, label] of set.labels.entries()) expect(classes[label]).toBe(String(set.images[192 * i]! / 20));
+});
+
+test('a label that promises many classes is an error, whatever the others are', async () => {
+  const file = join(folder, 'many.parquet');
+  const labels = Array.from({ length: 40 }, (_, i) => (i === 3 ? -1 : i === 4 ? 2 ** 40 : i % 10));
+  writeFileSync(file, numbered(labels, 'INT64'));
+  await expect(openData(file, { shape })).rejects.toThrow(/has more than 10000 classes; say which with label=COLUMN/);
+});
+
+// A struct whose first field is a list of 2^20 - 1 lists.
+const manyLists = [0x19, 0xf9, 0xff, 0xff, 0x3f];
+
+test('sizes in the thrift of a footer or of a page are checked before anything is made of them', async () => {
+  const file = join(folder, 'hostile.parquet');
+  const page = numbered([0, 1, 2, 0, 1, 2], 'INT64');
+  page.set(manyLists, 4);
+  for (const bytes of [parquetOf(new Uint8Array(), Uint8Array.from(manyLists)), page]) {
+    writeFileSync(file, bytes);
+    const opening = openData(file, { shape });
+    await expect(opening).rejects.toThrow(FormatError);
+    await expect(opening).rejects.toThrow(/its thrift has a list of 1048575 elements at 5 of \d+ bytes/);
+  }
 });
 
 test('mutated and cut files give one line, or images', async () => {

@@ -120,10 +120,10 @@ async function readSplit(
 function classesOf(splits: readonly Split[], { label, classes }: Columns, from: string): readonly string[] {
   if (classes !== undefined) return classes;
   const values = [...new Set(splits.flatMap(({ labels }) => labels.filter((value) => value !== undefined)))];
-  const isNumeric = values.every((value) => Number.isInteger(value) && (value as number) >= 0);
-  const count = isNumeric
-    ? 1 + values.reduce<number>((most, value) => Math.max(most, value as number), 0)
-    : values.length;
+  // By type: one number that is no class must not turn the others into texts, which sort differently.
+  const isNumeric = values.some((value) => typeof value === 'number');
+  const ids = values.filter((value): value is number => Number.isInteger(value) && (value as number) >= 0);
+  const count = isNumeric ? 1 + ids.reduce((most, id) => Math.max(most, id), 0) : values.length;
   if (count > mostClasses) {
     throw new UsageError(
       `column '${label}' of '${from}' has more than ${mostClasses} classes; say which with label=COLUMN`,

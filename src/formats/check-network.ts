@@ -38,12 +38,17 @@ export interface CheckedNetwork {
 
 /** Throws what `refuse` makes of the first broken rule. */
 export function checkNetwork(network: DeployedNetwork, limits: NetworkLimits, refuse: Refuse): CheckedNetwork {
+  const images = imagesType(network.input, 1);
+  const { count = 0 } = network.verification ?? {};
+  const verified = count * bytesOf(images);
+  if (!(verified <= limits.valueBytes))
+    throw refuse(`its ${count} verification images take ${verified} bytes; the limit is ${limits.valueBytes}`);
   requireZeroPoints(network.input.zeroPoints, network.input.channels, 'the input', refuse);
-  const values = new Map<string, TensorType>([[imagesName, imagesType(network.input, 1)]]);
+  const values = new Map<string, TensorType>([[imagesName, images]]);
   const constants = new Map(Object.entries(network.constants));
   for (const [name, constant] of constants) checkConstant(name, constant, refuse);
   const used = new Set<string>();
-  let bytes = bytesOf(values.get(imagesName)!);
+  let bytes = bytesOf(images);
   let macs = 0;
   for (const node of network.nodes) {
     if (values.has(node.name) || constants.has(node.name))

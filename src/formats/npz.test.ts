@@ -41,6 +41,29 @@ test('reads what numpy.savez_compressed wrote', () => {
   });
 });
 
+/** The archive as one of the form ZIP64: its directory's place and count stand in a record before the end. */
+function asZip64(archive: Uint8Array): Uint8Array {
+  const [end, record] = [archive.length - 22, new DataView(new ArrayBuffer(76))];
+  const directory = new DataView(archive.buffer).getUint32(end + 16, true);
+  const fields: Record<number, number> = { 0: 0x06064b50, 32: 1, 48: directory, 56: 0x07064b50, 64: end };
+  for (const [at, value] of Object.entries(fields)) record.setUint32(Number(at), value, true);
+  const tail = archive.slice(end).fill(0xff, 8, 20);
+  return Buffer.concat([archive.subarray(0, end), new Uint8Array(record.buffer), tail]);
+}
+
+test('a flipped byte is seen, whatever the form of the archive', () => {
+  const archive = zipSync({ 'w.npy': good }, { level: 0 });
+  for (const file of [archive, asZip64(archive)]) {
+    expect(decodeNpz(file, 'x.npz').w).toEqual({ dtype: 'F32', shape: [2, 3], data: matrix });
+    const flipped = Uint8Array.from(file);
+    // In the last element: a local header has 30 bytes and the name.
+    flipped[30 + 5 + good.length - 2]! ^= 1;
+    expect(refusalOf(() => decodeNpz(flipped, 'x.npz'))).toBe(
+      '\'x.npz\' is not an archive of NumPy arrays: its "w.npy" does not match its CRC-32 (damaged)',
+    );
+  }
+});
+
 test('stored and deflated archives hold the same', () => {
   for (const level of [0, 6] as const) {
     const file = zipSync(
@@ -95,6 +118,8 @@ describe('decodeNpz refuses', () => {
     ['other files', zipSync({ 'data.pkl': good }), 'it has "data.pkl", which is no .npy file'],
     ['arrays that are none', zipSync({ 'w.npy': Uint8Array.of(1, 2) }), '\'x.npz\': "w" is not a NumPy array'],
     ['more bytes than there are', withDirectory(20, 1 << 20), 'bytes stored for'],
+    ['another sum', withDirectory(16, 0), 'its "w.npy" does not match its CRC-32 (damaged)'],
+    ['what is no directory', withDirectory(0, 0), 'its directory has no entry at byte'],
     ['an enormous array', withDirectory(24, 0xfffffff0), 'bytes stored for'],
     [
       'what unpacks to more than the limit',
@@ -114,7 +139,7 @@ describe('decodeNpz refuses', () => {
         view.setUint32(view.getUint32(liar.length - 6, true) + 24, good.length - 8, true);
         return liar;
       })(),
-      '16 bytes follow its header',
+      'does not match its CRC-32',
     ],
   ])('%s', (_, file, rule) => {
     expect(refusalOf(() => decodeNpz(file, 'x.npz'))).toContain(rule);

@@ -294,6 +294,24 @@ describe('a network is refused', () => {
     expect(() => encodeSubbit({ ...network, nodes })).toThrow('it has 10001 nodes; 10000 are the most');
   });
 
+  test('more verification images than memory should take', () => {
+    // 1024 times 1 MiB, or one row more.
+    const verification = { seed: 1, count: 1024, expected: new Int32Array(1024 * 5) };
+    const of = (height: number): DeployedNetwork => ({
+      ...network,
+      input: { ...network.input, height, width: 1024, channels: 4 },
+      verification,
+    });
+    const limit = 'its 1024 verification images take 1077936128 bytes; the limit is 1073741824';
+    expect(() => encodeSubbit(of(257))).toThrow(limit);
+    expect(() => encodeSubbit(of(256))).toThrow('the input has 3 zero points for 4 channels');
+
+    const { tensors, metadata } = decodeSafetensors(encodeSubbit({ ...network, verification }), 'x.subbit');
+    const graph = JSON.stringify({ ...JSON.parse(metadata.graph!), input: of(257).input });
+    const file = encodeSafetensors(tensors, { ...metadata, graph, sha256: contentHash(graph, tensors) });
+    expect(() => decodeSubbit(file, 'x.subbit')).toThrow(new FormatError(`'x.subbit': ${limit}`));
+  });
+
   test('an image that costs too much', () => {
     const refuse = (rule: string): FormatError => new FormatError(rule);
     const bytes = 11 * 9 * 3 + 11 * 9 * 8 * 4;

@@ -109,6 +109,13 @@ describe('refused, by its place:', () => {
     expect(() => presetOfJson('mine', { input, layers: [layer, ...end] })).toThrow(message);
   });
 
+  test('a value that is nested more deeply than it can be shown', () => {
+    const value: unknown = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+    expect(() => presetOfJson('mine', { input: { ...input, height: value }, layers: [] })).toThrow(
+      'model mine: input.height must be an integer in 1..4096, not a deeply nested value',
+    );
+  });
+
   test('a name that is taken', () => {
     expect(() => build([conv('a'), act('a'), conv('a'), ...end])).toThrow(
       'model mine: layers[2].name is "a" again; names must differ',

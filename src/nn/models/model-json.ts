@@ -201,7 +201,14 @@ class ModelReader {
   }
 }
 
+/** A value as one short line; `show` of src/formats lies below this folder. */
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    // JSON.parse reads any depth, JSON.stringify runs out of stack.
+    return 'a deeply nested value';
+  }
   return text.length > 60 ? `${text.slice(0, 60)}..` : text;
 }
