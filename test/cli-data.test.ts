@@ -1,6 +1,6 @@
 /** The command line and data: training on pictures of one's own, preparing data sets, damage. Runs the built `dist/cli.js`. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,6 +47,18 @@ beforeAll(async () => {
 const quick = ['--epochs', '2', '--batch', '8', '--bits', '1-2-4'];
 
 describe('a folder of pictures', () => {
+  test('that has changed since a run began is not gone on with', () => {
+    const [pictures, run] = [join(folder, 'changing'), join(folder, 'begun')];
+    cpSync(join(folder, 'photos'), pictures, { recursive: true });
+    expect(subbit('train', 'digits', '--data', 'changing', ...quick, '--out', run).status).toBe(0);
+    for (let i = 0; i < 16; i++) rmSync(join(pictures, 'dark', `${i}.${i % 2 === 0 ? 'png' : 'jpg'}`));
+    expect(subbit('train', '--resume', run).stderr).toContain('the training set has changed; restore it');
+    renameSync(join(pictures, 'light'), join(pictures, 'lit'));
+    const { status, stderr } = subbit('train', '--resume', run);
+    expect(stderr).toContain("the data has changed: class 1 is 'lit', and was 'light' when the run began");
+    expect(status).toBe(2);
+  });
+
   test('trains, and eval and --resume read the same split', () => {
     const run = join(folder, 'run');
     const source = 'photos:test=0.25,seed=3';

@@ -41,6 +41,17 @@ const models: Readonly<Record<string, string>> = {
   'typed.ts': `${imports}\nimport type { Preset } from 'subbit/nn';\nexport default ${preset} satisfies Omit<Preset, 'training'>;`,
 };
 
+/** A grey pixel as a PNG, and whether the optional package that reads it is there. */
+const picture = join(folder, 'grey.png');
+writeFileSync(
+  picture,
+  Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==', 'base64'),
+);
+const hasSharp = await import('sharp' as string).then(
+  () => true,
+  () => false,
+);
+
 test.each(Object.entries(models))(
   '%s',
   (file, text) => {
@@ -66,6 +77,10 @@ test.each(Object.entries(models))(
     const { layers } = json('inspect', run) as { layers: { name: string; macs: number }[] };
     expect(layers.filter(({ macs }) => macs > 0).map(({ name }) => name)).toEqual(['a', 'b']);
     expect(json('train', '--resume', run).finalAccuracy).toBe(trained.finalAccuracy);
+    if (hasSharp) {
+      const { predictions } = json('predict', run, picture) as { predictions: { label: number }[] };
+      expect(predictions.map(({ label }) => label >= 0 && label < 10)).toEqual([true]);
+    }
     const out = join(folder, `${file}.subbit`);
     json('export', run, '--format', 'subbit', '--out', out);
     expect(json('eval', out, '--data', 'digits').images).toBe(360);

@@ -1,6 +1,6 @@
 /** The command line as a person meets it: results, one-line errors, exit codes. Runs the built `dist/cli.js`. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -252,6 +252,47 @@ test('Ctrl-C saves, says how to go on, and exits 130', async () => {
   expect(output.text).toContain(`subbit train --resume ${out}`);
   expect(subbit('eval', out).status).toBe(0);
 });
+
+test('a mistake leaves an earlier run as it was, and makes no new one', () => {
+  const out = join(folder, 'kept');
+  expect(subbit('train', 'digits', '--epochs', '1', '--out', out).status).toBe(0);
+  const contents = () =>
+    readdirSync(out, { recursive: true, encoding: 'utf8' })
+      .filter((name) => statSync(join(out, name)).isFile())
+      .map((name) => [name, readFileSync(join(out, name), 'utf8')]);
+  const before = contents();
+  const mistakes: [string[], RegExp][] = [
+    [['--teacher', 'none'], /there is no run 'none' for --teacher/],
+    [['--batch', '5000'], /a batch of 5000 is more than the set's 1437/],
+    [['--decay-of', 'none=1'], /none/],
+    [['--tensorboard', join(out, 'run.json', 'inside')], /run\.json/],
+  ];
+  for (const [args, message] of mistakes) {
+    const fresh = join(folder, 'not-made');
+    for (const place of [
+      ['--out', out, '--force'],
+      ['--out', fresh],
+    ]) {
+      const { status, stderr } = subbit('train', 'digits', '--epochs', '1', ...place, ...args);
+      expect(stderr).toMatch(message);
+      expect(status).not.toBe(0);
+    }
+    expect(existsSync(fresh)).toBe(false);
+    expect(contents()).toEqual(before);
+  }
+}, 60_000);
+
+test('a run whose teacher has learned on does not go on with it', () => {
+  const [teacher, student] = [join(folder, 'teacher'), join(folder, 'student')];
+  const train = (...args: string[]) => subbit('train', 'digits', ...args);
+  expect(train('--epochs', '1', '--out', teacher).status).toBe(0);
+  expect(train('--epochs', '1', '--teacher', teacher, '--out', student).status).toBe(0);
+  expect(subbit('train', '--resume', student).status).toBe(0);
+  expect(train('--epochs', '2', '--out', teacher, '--force').status).toBe(0);
+  const { status, stderr } = subbit('train', '--resume', student);
+  expect(stderr).toMatch(/the teacher '.*teacher' is at step \d+, and was at \d+ when this run began/);
+  expect(status).toBe(2);
+}, 60_000);
 
 test('two trainings cannot share a folder', async () => {
   const out = join(folder, 'shared');

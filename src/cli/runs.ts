@@ -85,7 +85,7 @@ function classesIn({ network }: Readonly<Record<string, string>>): number | unde
 }
 
 export function descriptionOf(checkpoint: Checkpoint): RunDescription {
-  return currentDescription(checkpoint.network as unknown as RunDescription);
+  return currentDescription(checkpoint.network, 'the description in the checkpoint');
 }
 
 export function requireSameClasses(data: readonly string[], network: readonly string[]): void {

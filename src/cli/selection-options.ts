@@ -113,11 +113,15 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
     ...(sweeps === undefined ? {} : { sweeps }),
     ...(columns === undefined
       ? {}
-      : { columns: lookUp({ selected: 'selected', all: 'all' } as const, columns, 'choice') }),
+      : { columns: lookUp({ selected: 'selected', all: 'all' } as const, columns, 'value of --columns') }),
     ...(noise === undefined ? {} : { noise }),
     ...(pull === undefined ? {} : { pull }),
-    ...(scale === undefined ? {} : { scale: lookUp({ layer: 'layer', channel: 'channel' } as const, scale, 'scale') }),
-    ...(share === undefined ? {} : { share: lookUp({ layer: 'layer', stage: 'stage' } as const, share, 'sharing') }),
+    ...(scale === undefined
+      ? {}
+      : { scale: lookUp({ layer: 'layer', channel: 'channel' } as const, scale, 'value of --scale') }),
+    ...(share === undefined
+      ? {}
+      : { share: lookUp({ layer: 'layer', stage: 'stage' } as const, share, 'value of --share') }),
   };
   return { codewords, selection };
 }
@@ -126,10 +130,11 @@ export function selectionChoices(options: SelectionOptions): Pick<NetworkDescrip
 export function renewalChoices(options: SelectionOptions): RenewalOptions | undefined {
   const { codewords, select = 'learned' } = options;
   if (codewords === undefined || select === 'fixed') return undefined;
+  const learns = methodOptions[select as SelectionMethod].includes('selectionLr');
   return {
     every: options.renewEvery ?? defaultRenewals.every,
     warmupSteps: options.renewAfter ?? defaultRenewals.warmupSteps,
     until: options.renewUntil ?? defaultRenewals.until,
-    learningRate: options.selectionLr ?? defaultRenewals.learningRate,
+    ...(learns && { learningRate: options.selectionLr ?? defaultRenewals.learningRate }),
   };
 }

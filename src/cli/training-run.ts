@@ -1,4 +1,5 @@
 /** A training under way on the command line: events go to the run's folder and the screen, Ctrl-C saves, the end is reported. */
+import { existsSync } from 'node:fs';
 import type { Command as Parser } from 'commander';
 import { openBackend } from '../backends/index.js';
 import { initialSelection } from '../compact/initial-selection.js';
@@ -19,6 +20,7 @@ import { toOwn } from '../train/naming/index.js';
 import { RunFolder } from '../train/run-folder.js';
 import { TensorboardWriter } from '../train/tensorboard.js';
 import { type TrainEvent, type TrainingSummary, train } from '../train/trainer.js';
+import { Closing } from '../util/closing.js';
 import { UsageError } from '../util/errors.js';
 import type { BackendOptions } from './command.js';
 import { type ComputeOption, computeOf } from './compute-option.js';
@@ -43,12 +45,14 @@ export interface TrainingRun {
   readonly description: RunDescription;
   readonly data: Dataset;
   readonly backend: Backend;
-  readonly run: RunFolder;
+  /** Asked once the training is ready to begin: what it refuses leaves folders as they are. */
+  readonly openRun: () => RunFolder;
   readonly output: Output;
   readonly options: TrainingRunOptions;
   /** Steps done before. */
   readonly step: number;
   readonly network: NetworkDefinition;
+  readonly teacher?: Checkpoint;
   readonly checkpoint?: Checkpoint;
   /** What a new run starts from. */
   readonly initial?: Checkpoint['tensors'];
@@ -74,24 +78,39 @@ export async function startTraining({ description, data, options, parser, output
   const { length: classes } = description.network.classes;
   const outputs = channelsOf(logits.type.shape);
   if (outputs !== classes)
-    throw new UsageError(`the network has ${outputs} outputs and the data ${classes} classes; they must be as many`);
+    throw new UsageError(
+      `the network has ${outputs} outputs and the data ${classes} classes; they must be as many (in a model of your own, "outputs": "classes" sees to it)`,
+    );
   const initial =
     parent && initialTensors(network, graph, byOwnNames(parent, graph, description), { classes, note: output.note });
   const backend = await openBackend({ ...options, onNotice: output.note });
   const compute = computeOf(options, backend);
-  const complete: RunDescription = { ...description, training: { ...description.training, compute } };
+  const { distillation } = description.training;
+  const teacher = openTeacher(description.training, output);
+  const complete: RunDescription = {
+    ...description,
+    training: {
+      ...description.training,
+      compute,
+      ...(distillation && teacher && { distillation: { ...distillation, teacherStep: teacher.step } }),
+    },
+  };
   const { preset, bits, codewords } = description.network;
   const config = configOf(parser, { ...trainingChoices(complete.training), backend: backend.name });
-  const run = RunFolder.create({
-    ...(options.out === undefined ? {} : { out: options.out }),
-    name: `${preset}-${bits}${codewords === undefined ? '' : `-${codewords}`}`,
-    force: options.force ?? false,
-    config: complete,
-    options: config,
-  });
-  output.note(`to repeat it: ${commandLineOf(parser, config)}`);
+  const openRun = (): RunFolder => {
+    const run = RunFolder.create({
+      ...(options.out === undefined ? {} : { out: options.out }),
+      name: `${preset}-${bits}${codewords === undefined ? '' : `-${codewords}`}`,
+      force: options.force ?? false,
+      config: complete,
+      options: config,
+    });
+    output.note(`to repeat it: ${commandLineOf(parser, config)}`);
+    return run;
+  };
   await runTraining({
-    ...{ description: complete, data, backend, run, output, options, step: 0, network },
+    ...{ description: complete, data, backend, openRun, output, options, step: 0, network },
+    ...(teacher && { teacher }),
     ...(initial && { initial }),
   });
 }
@@ -143,7 +162,7 @@ interface InitialOptions {
 
 /** Trains to the end, or to Ctrl-C, which saves; closes folder and backend. */
 export async function runTraining(running: TrainingRun): Promise<void> {
-  const { description, backend, run, output, options } = running;
+  const { description, backend, openRun, output, options, step } = running;
   const interrupt = new AbortController();
   // The second Ctrl-C is not caught: it ends the process at once.
   const onInterrupt = (): void => {
@@ -152,55 +171,63 @@ export async function runTraining(running: TrainingRun): Promise<void> {
   };
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onInterrupt);
-  const metrics = openMetrics(running);
-  try {
+  const closing = new Closing();
+  closing.add(backend);
+  const begin = (): Destination => {
+    const { tensorboard } = options;
+    const eventsIn = (folder: string) => closing.add(new TensorboardWriter(folder, step));
+    // A folder elsewhere is tried before a run is replaced.
+    const elsewhere = typeof tensorboard === 'string' ? [eventsIn(tensorboard)] : [];
+    const run = closing.add(openRun());
+    const inRun = tensorboard === true ? [eventsIn(tensorboardFolder(run.path))] : [];
+    const metrics = [closing.add(new MetricsWriter(metricsFile(run.path), step)), ...elsewhere, ...inRun];
     output.note(
       `${run.path}: ${description.training.epochs} epochs on ${backend.name} (${backend.isa}, ${backend.threads} threads)`,
     );
-    const { distillation } = description.training;
+    return { path: run.path, metrics };
+  };
+  try {
     const events = train({
       ...running,
-      ...(distillation && { teacher: openCheckpoint(distillation.teacher, 'last', output.note) }),
       checkpointEvery: options.checkpointEvery,
       ...(options.diagnostics === undefined ? {} : { diagnosticsEvery: options.diagnostics }),
       ...(options.histograms === undefined ? {} : { histogramsEvery: options.histograms }),
       signal: interrupt.signal,
       onNotice: output.note,
     });
-    const summary = await consume(events, run.path, metrics, output);
+    const { path, summary } = await consume(events, begin, output);
     if (summary === undefined) {
-      output.note(`stopped; go on with: subbit train --resume ${run.path}`);
+      output.note(`stopped; go on with: subbit train --resume ${path}`);
       process.exitCode = interruptedExitCode;
       return;
     }
-    reportDone(running, summary);
+    reportDone(running, path, summary);
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onInterrupt);
-    for (const each of metrics) each.close();
-    run.close();
-    backend.dispose();
+    await closing.close();
   }
 }
 
 /** What takes the lines of metrics. */
 type MetricsSink = Pick<MetricsWriter, 'append' | 'flush' | 'close'>;
 
-function openMetrics({ run, step, options }: TrainingRun): MetricsSink[] {
-  const { tensorboard } = options;
-  const writer = new MetricsWriter(metricsFile(run.path), step);
-  if (tensorboard === undefined) return [writer];
-  return [writer, new TensorboardWriter(tensorboard === true ? tensorboardFolder(run.path) : tensorboard, step)];
+/** Where a training under way is written. */
+interface Destination {
+  /** The run's folder. */
+  readonly path: string;
+  readonly metrics: readonly MetricsSink[];
 }
 
-/** Writes metrics and checkpoints and shows progress; returns the summary, or undefined when the run was stopped. */
+/** Writes metrics and checkpoints and shows progress; the summary is undefined when the run was stopped. `begin` is called when it starts. */
 async function consume(
   events: AsyncGenerator<TrainEvent, void, undefined>,
-  path: string,
-  metrics: readonly MetricsSink[],
+  begin: () => Destination,
   output: Output,
-): Promise<TrainingSummary | undefined> {
+): Promise<{ readonly path: string; readonly summary: TrainingSummary | undefined }> {
   const progress = createProgress();
+  let path = '';
+  let metrics: readonly MetricsSink[] = [];
   const append = (line: MetricsLine): void => {
     for (const each of metrics) each.append(line);
   };
@@ -216,6 +243,7 @@ async function consume(
   try {
     for await (const event of events) {
       if (event.type === 'start') {
+        ({ path, metrics } = begin());
         ({ stepsPerEpoch, totalSteps, epochs, step: firstStep } = event);
         started = performance.now();
       } else if (event.type === 'step') {
@@ -250,7 +278,21 @@ async function consume(
   } finally {
     progress.stop();
   }
-  return summary;
+  return { path, summary };
+}
+
+/** The checkpoint of the teacher of a training that has one. */
+export function openTeacher({ distillation }: RunDescription['training'], { note }: Output): Checkpoint | undefined {
+  if (distillation === undefined) return undefined;
+  const { teacher: run, teacherStep } = distillation;
+  if (!existsSync(run))
+    throw new UsageError(`there is no run '${run}' for --teacher; give the folder of a trained run`);
+  const teacher = openCheckpoint(run, 'last', note);
+  if (teacherStep !== undefined && teacher.step !== teacherStep)
+    throw new UsageError(
+      `the teacher '${run}' is at step ${teacher.step}, and was at ${teacherStep} when this run began; restore it, or begin a new run with --init`,
+    );
+  return teacher;
 }
 
 /** Of the filters that are drawn from sub-codebooks, with these. */
@@ -266,13 +308,13 @@ function codewordFacts({
   return { codewords, bitsPerWeight: (8 * sum((layer) => layer.weightBytes)) / sum((layer) => layer.parameters) };
 }
 
-function reportDone(running: TrainingRun, summary: TrainingSummary): void {
-  const { description, backend, run, output } = running;
+function reportDone(running: TrainingRun, path: string, summary: TrainingSummary): void {
+  const { description, backend, output } = running;
   const { network, training } = description;
   const { isa, threads } = backend;
   const { selection, ...rest } = summary;
   const object = {
-    run: run.path,
+    run: path,
     preset: network.preset,
     bits: network.bits,
     epochs: training.epochs,
@@ -289,6 +331,6 @@ function reportDone(running: TrainingRun, summary: TrainingSummary): void {
     object,
     () =>
       `test accuracy ${summary.finalAccuracy.toFixed(4)} (best ${summary.bestAccuracy.toFixed(4)}) after ${training.epochs} epochs, ` +
-      `${formatDuration(summary.seconds)}; the run is in ${run.path}`,
+      `${formatDuration(summary.seconds)}; the run is in ${path}`,
   );
 }

@@ -9,11 +9,11 @@ export interface RenewalOptions {
   readonly warmupSteps: number;
   /** Share of the training after which the selection is frozen, 0 .. 1. */
   readonly until: number;
-  /** Of the logits or patterns (Adam). */
-  readonly learningRate: number;
+  /** Of the logits or patterns (Adam); the method `nearest` has none. @default 0.1 */
+  readonly learningRate?: number;
 }
 
-export const defaultRenewals: RenewalOptions = { every: 25, warmupSteps: 0, until: 0.6, learningRate: 0.1 };
+export const defaultRenewals: Required<RenewalOptions> = { every: 25, warmupSteps: 0, until: 0.6, learningRate: 0.1 };
 
 /** The number of renewals before the step, where the step renews; `step` counts the steps done before. */
 export function renewalAt(

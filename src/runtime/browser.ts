@@ -34,7 +34,7 @@ export interface LoadOptions extends ModelOptions {
   readonly threads?: number;
   /** What one image may cost at most; lower them for files of strangers. */
   readonly limits?: NetworkLimits;
-  /** Where the runtime*.wasm files are, with a slash at the end. @default beside this module */
+  /** Where the runtime*.wasm files are: an address with a slash at the end, or a path from the page. @default beside this module */
   readonly kernels?: string | URL;
   /** Told how far the download of the model is; of what is no address, nothing. */
   readonly onProgress?: (progress: DownloadProgress) => void;
@@ -54,7 +54,7 @@ const backends: Readonly<Record<string, (options: LoadOptions) => Promise<Backen
   wasm: ({ isa, threads, kernels, onNotice = console.warn }) =>
     createBrowserWasm(runtimeOps, {
       ...{ isa, threads, onNotice },
-      readFile: (name) => fetchBytes(kernels === undefined ? kernelFiles[name]!() : new URL(name, kernels)),
+      readFile: (name) => fetchBytes(kernels === undefined ? kernelFiles[name]!() : new URL(name, onPage(kernels))),
     }),
   webgpu: async () => {
     const { createBrowserWebGpu, runtimeWgsl } = await import('./browser-webgpu.js');
@@ -62,6 +62,12 @@ const backends: Readonly<Record<string, (options: LoadOptions) => Promise<Backen
   },
   reference: async () => createReference(),
 };
+
+/** An address, which may be one relative to the page's. */
+function onPage(address: string | URL): URL {
+  const { location } = globalThis as { location?: { readonly href: string } };
+  return new URL(address, location?.href);
+}
 
 /**
  * Loads a `.subbit` file: its address or its bytes. Throws a FormatError for a file that is damaged or missing, a UsageError for

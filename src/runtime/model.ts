@@ -3,7 +3,7 @@
  *
  * The plan has a fixed number of images, `batch`; any number of images goes through it in whole batches, of which the last may
  * be partly idle. A run allocates nothing but, for the result, an array when the caller brings none. It is awaited, because a GPU
- * answers later; on the processor its work is done when the call returns.
+ * answers later; calls that overlap take turns, since they share the plan's memory.
  */
 import { Plan, Variables } from '../backends/plan.js';
 import type { Backend } from '../core/backend.js';
@@ -22,6 +22,7 @@ import { convertImage } from '../image/convert.js';
 import { type ImageShape, imageBytes } from '../image/shape.js';
 import { type SelectOptions, selectKernels } from '../passes/select-kernels.js';
 import { UsageError } from '../util/errors.js';
+import { Turns } from '../util/turns.js';
 import { type Classification, classificationOf } from './classification.js';
 import { type Picture, pixelsOf } from './pixels.js';
 
@@ -62,6 +63,7 @@ export class DeployedModel {
   readonly #plan: Plan;
   readonly #variables: Variables;
   readonly #imageBytes: number;
+  readonly #turns = new Turns();
   #release: () => void;
 
   /** The backend outlives the model, unless `release` ends it. */
@@ -106,6 +108,12 @@ export class DeployedModel {
         `the results of ${count} images are ${count * numClasses} integers, and the array has ${results.length}`,
       );
     }
+    return this.#turns.take(() => this.#runBatches(images, results));
+  }
+
+  async #runBatches(images: Uint8Array, results: Int32Array): Promise<Int32Array> {
+    const count = images.length / this.#imageBytes;
+    const numClasses = this.classes.length;
     if (count === this.batch) {
       this.#plan.tensor(imagesName).set(images);
       this.#plan.run();

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { exampleClasses, exampleNetwork } from '../../test/deployed-example.js';
 import { builtFile } from '../backends/built-file.js';
 import { createReference } from '../backends/reference.js';
@@ -130,6 +130,16 @@ describe('a model', () => {
     model.dispose();
   });
 
+  test('calls that overlap do not mix', async () => {
+    const model = await load(bytes, onReference);
+    const size = images.length / 7;
+    const each = Array.from({ length: 7 }, (_, i) => images.subarray(i * size, (i + 1) * size));
+    const together = await Promise.all(each.map((image) => model.run(image)));
+    const all = [...(await model.run(images))];
+    expect(together.flatMap((integers) => [...integers])).toEqual(all);
+    model.dispose();
+  });
+
   test('prepares an image as training does', async () => {
     const model = await load(bytes, onReference);
     const random = new Philox(1, 'prepare');
@@ -196,6 +206,19 @@ describe('in a browser', () => {
     }
     expect(notices[0]).toMatch(/not cross-origin isolated/);
     reference.dispose();
+  });
+
+  test.skipIf(!isBuilt)('finds the kernels at a path of the page', async () => {
+    vi.stubGlobal('location', new URL(`${address}/pages/index.html`));
+    try {
+      for (const kernels of ['/', '../', new URL(`${address}/`)]) {
+        const model = await loadInBrowser(bytes, { kernels, isa: 'simd128', threads: 1 });
+        expect(await model.verify()).toEqual({ identical: true, vectors: 4 });
+        model.dispose();
+      }
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   test('names what it cannot fetch, and backends that there are', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -122,6 +123,21 @@ describe('encodeCheckpoint, decodeCheckpoint', () => {
   ])('refuses %s', (_, bytes, rule) => {
     expect(() => decodeCheckpoint(bytes(), 'x')).toThrow(FormatError);
     expect(() => decodeCheckpoint(bytes(), 'x')).toThrow(rule);
+  });
+
+  it.each([
+    ['step', (value: string) => `{"step":${value}}`],
+    ['bestAccuracy', (value: string) => `{"step":1,"epoch":1,"batch":1,"seed":1,"history":{"bestAccuracy":${value}}}`],
+    [
+      'bestEpoch',
+      (value: string) => `{"step":1,"epoch":1,"batch":1,"seed":1,"history":{"bestAccuracy":0,"bestEpoch":${value}}}`,
+    ],
+  ])('refuses a %s that is nested more deeply than it can be shown', (key, stateOf) => {
+    const state = stateOf(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+    const sha256 = createHash('sha256').update(state).digest('hex');
+    const bytes = encodeSafetensors({}, { format: 'subbit checkpoint', version: '1', state, sha256 });
+    expect(() => decodeCheckpoint(bytes, 'x')).toThrow(FormatError);
+    expect(() => decodeCheckpoint(bytes, 'x')).toThrow(new RegExp(`${key} (is )?a deeply nested value`));
   });
 
   it('names a file that is not there', () => {

@@ -20,7 +20,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Shape, TypedArray } from '../core/tensor.js';
-import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../formats/safetensors.js';
+import { decodeSafetensors, encodeSafetensors, type StoredTensor, show } from '../formats/safetensors.js';
 import { linkFileAtomic, writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError } from '../util/errors.js';
 
@@ -88,7 +88,7 @@ export function decodeCheckpoint(bytes: Uint8Array, fileName: string): Checkpoin
   const { format, version, state, sha256 } = metadata;
   if (format !== FORMAT) throw new FormatError(`'${fileName}' is a safetensors file, but not a subbit checkpoint`);
   if (version === undefined || !/^[1-9]\d{0,8}$/.test(version)) {
-    throw new FormatError(`'${fileName}': the checkpoint version is ${JSON.stringify(version)}, not a number`);
+    throw new FormatError(`'${fileName}': the checkpoint version is ${show(version)}, not a number`);
   }
   if (Number(version) > VERSION) {
     throw new SubbitError(
@@ -240,12 +240,12 @@ function brokenRule(state: unknown): string | undefined {
   const { step, epoch, batch, seed, history } = (state ?? {}) as Record<string, unknown>;
   for (const [name, value] of Object.entries({ step, epoch, batch, seed })) {
     if (!Number.isSafeInteger(value) || (value as number) < 0) {
-      return `the checkpoint's ${name} is ${JSON.stringify(value)}, not an integer >= 0`;
+      return `the checkpoint's ${name} is ${show(value)}, not an integer >= 0`;
     }
   }
   const { bestAccuracy, bestEpoch } = (history ?? {}) as Record<string, unknown>;
   if (typeof bestAccuracy !== 'number' || typeof bestEpoch !== 'number') {
-    return `the checkpoint's history has bestAccuracy ${JSON.stringify(bestAccuracy)} and bestEpoch ${JSON.stringify(bestEpoch)}, not two numbers`;
+    return `the checkpoint's history has bestAccuracy ${show(bestAccuracy)} and bestEpoch ${show(bestEpoch)}, not two numbers`;
   }
   return undefined;
 }

@@ -164,7 +164,7 @@ describe('readMetrics', () => {
 
   it.each([
     ['{"type":"step","step":"1"}\n', 'line 1: step is "1", not a number'],
-    ['{"type":"epoch","step":1,"epoch":1}\n', 'line 1: trainLoss is undefined, not a number'],
+    ['{"type":"epoch","step":1,"epoch":1}\n', 'line 1: trainLoss is nothing, not a number'],
     ['[1]\n{}\n', 'line 1 is not a JSON object'],
     ['null\n', 'line 1 is not a JSON object'],
     ['1\n', 'line 1 is not a JSON object'],
@@ -172,6 +172,15 @@ describe('readMetrics', () => {
     writeFileSync(file, text);
     expect(() => readMetrics(file)).toThrow(FormatError);
     expect(() => readMetrics(file)).toThrow(rule);
+  });
+
+  it.each([
+    ['loss', (value: string) => `{"type":"step","step":1,"epoch":1,"loss":${value}}\n`],
+    ['layers', (value: string) => `{"type":"diagnostics","step":1,"layers":{"a":${value}}}\n`],
+  ])('refuses a value of %s that is nested more deeply than it can be shown', (key, textOf) => {
+    writeFileSync(file, textOf(`${'['.repeat(100_000)}${']'.repeat(100_000)}`));
+    expect(() => readMetrics(file)).toThrow(FormatError);
+    expect(() => readMetrics(file)).toThrow(`line 1: ${key} is a deeply nested value, not a`);
   });
 
   it('names a file that is not there', () => {

@@ -16,6 +16,7 @@
  */
 import { closeSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { show } from '../formats/safetensors.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError } from '../util/errors.js';
 import type { CodewordChange, CodewordChanges } from './codeword-changes.js';
@@ -151,13 +152,13 @@ export function readMetrics(file: string): MetricsLine[] {
     for (const key of keys) {
       if (value[key] === null) value[key] = Number.NaN;
       if (typeof value[key] !== 'number') {
-        throw new FormatError(`'${file}', line ${number}: ${key} is ${JSON.stringify(value[key])}, not a number`);
+        throw new FormatError(`'${file}', line ${number}: ${key} is ${show(value[key])}, not a number`);
       }
     }
     if (value.type === 'renewal' && !isChanges(value.changes))
       throw new FormatError(`'${file}', line ${number}: changes is no object of added and removed codewords`);
     if (value.type === 'diagnostics' && !Array.isArray(value.layers))
-      throw new FormatError(`'${file}', line ${number}: layers is ${JSON.stringify(value.layers)}, not a list`);
+      throw new FormatError(`'${file}', line ${number}: layers is ${show(value.layers)}, not a list`);
     if (value.type === 'histograms' && !isHistograms(value.layers))
       throw new FormatError(`'${file}', line ${number}: layers is no list of histograms`);
     return [value as unknown as MetricsLine];

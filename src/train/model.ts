@@ -4,12 +4,13 @@ import type { Backend } from '../core/backend.js';
 import { createLoader, type Dataset, type ImageSet, prepareDataset } from '../data/index.js';
 import { convertImage } from '../image/convert.js';
 import type { ImageShape } from '../image/shape.js';
-import { presets } from '../nn/models/index.js';
+import { type Preset, presets } from '../nn/models/index.js';
 import { defineNetwork, type NetworkDefinition, type NetworkDescription } from '../nn/network.js';
 import { scheduleFor } from '../optim/schedules.js';
 import { type Classification, classificationOf } from '../runtime/classification.js';
 import { UsageError } from '../util/errors.js';
 import { lookUp } from '../util/nearest.js';
+import { Turns } from '../util/turns.js';
 import { type Checkpoint, copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
 import { type EvaluationResult, evaluateAll } from './evaluate.js';
@@ -28,9 +29,14 @@ export class Model {
   readonly description: NetworkDescription;
   readonly input: NetworkDefinition['input'];
   readonly #session: EvaluationSession;
+  /** Calls that overlap share the session's memory. */
+  readonly #turns = new Turns();
 
-  /** The network of a checkpoint, on a backend that outlives it. */
-  constructor(backend: Backend, checkpoint: Checkpoint, options: ModelOptions = {}) {
+  #release: () => void;
+
+  /** The network of a checkpoint, on a backend that outlives it, unless `release` ends it. */
+  constructor(backend: Backend, checkpoint: Checkpoint, options: ModelOptions = {}, release: () => void = () => {}) {
+    this.#release = release;
     this.description = (checkpoint.network as unknown as RunDescription).network;
     const network = options.network ?? defineNetwork(this.description);
     this.input = network.input;
@@ -46,6 +52,11 @@ export class Model {
     if (!Number.isInteger(count)) {
       throw new UsageError(`${images.length} bytes are not a number of ${height}x${width}x${channels} images`);
     }
+    return this.#turns.take(() => this.#predictBatches(images, count, top));
+  }
+
+  async #predictBatches(images: Uint8Array, count: number, top: number): Promise<Classification[]> {
+    const size = images.length / count;
     const { batch, plan } = this.#session;
     const { classes } = this.description;
     const found: Classification[] = [];
@@ -71,7 +82,7 @@ export class Model {
     const { zeroPoints } = this.description;
     const loader = await createLoader(set, { batch: this.#session.batch, zeroPoints });
     try {
-      return await evaluateAll(this.#session, loader, onImages);
+      return await this.#turns.take(() => evaluateAll(this.#session, loader, onImages));
     } finally {
       await loader.close();
     }
@@ -79,6 +90,8 @@ export class Model {
 
   dispose(): void {
     this.#session.dispose();
+    this.#release();
+    this.#release = () => {};
   }
 }
 
@@ -96,12 +109,11 @@ export interface FitOptions {
   readonly onEvent?: (event: TrainEvent) => void;
 }
 
-/** Trains a preset in memory, without files, and returns it ready for use. */
-export async function fit(presetName: string, data: Dataset, options: FitOptions = {}): Promise<Model> {
-  const preset = lookUp(presets, presetName, 'preset');
+/** Trains a preset, by its name or one of your own, in memory, without files, and returns it ready for use. */
+export async function fit(network: string | Preset, data: Dataset, options: FitOptions = {}): Promise<Model> {
+  const preset = typeof network === 'string' ? lookUp(presets, network, 'preset') : network;
   const { bits = '32-32-32', width, seed = 1, onEvent } = options;
   const prepared = prepareDataset(data, preset.input);
-  const backend = options.backend ?? (await openBackend({}));
   const { epochs = preset.training.epochs, batch = preset.training.batch } = options;
   const training = { ...preset.training, epochs, batch };
   const totalSteps = epochs * Math.floor(prepared.train.count / batch);
@@ -122,11 +134,19 @@ export async function fit(presetName: string, data: Dataset, options: FitOptions
       seed,
     },
   };
-  let trained: Checkpoint | undefined;
-  for await (const event of train({ description, data: prepared, backend })) {
-    // The tensors are live memory that ends with the training.
-    if (event.type === 'checkpoint') trained = copyCheckpoint(event.checkpoint);
-    onEvent?.(event);
+  const definition = defineNetwork(description.network, preset);
+  const backend = options.backend ?? (await openBackend({}));
+  const release = options.backend ? () => {} : () => backend.dispose();
+  try {
+    let trained: Checkpoint | undefined;
+    for await (const event of train({ description, data: prepared, backend, network: definition })) {
+      // The tensors are live memory that ends with the training.
+      if (event.type === 'checkpoint') trained = copyCheckpoint(event.checkpoint);
+      onEvent?.(event);
+    }
+    return new Model(backend, trained!, { network: definition }, release);
+  } catch (error) {
+    release();
+    throw error;
   }
-  return new Model(backend, trained!);
 }

@@ -163,7 +163,7 @@ describe('RunFolder.resume', () => {
 describe('readRunConfig', () => {
   it.each<[string, string, typeof SubbitError]>([
     ['{"format":', 'is not valid JSON (damaged)', FormatError],
-    ['null', 'was not written by subbit (its format is undefined)', FormatError],
+    ['null', 'was not written by subbit (its format is nothing)', FormatError],
     ['{"format": "x", "version": 1}', 'was not written by subbit (its format is "x")', FormatError],
     ['{"format": "subbit run", "version": "1"}', 'the version is "1", not a number', FormatError],
     [
@@ -177,6 +177,16 @@ describe('readRunConfig', () => {
     expect(() => readRunConfig(run)).toThrow(kind);
     expect(() => readRunConfig(run)).toThrow(`'${configFile(run)}'`);
     expect(() => readRunConfig(run)).toThrow(rule);
+  });
+
+  it.each([
+    ['format', (value: string) => `{"format": ${value}}`],
+    ['version', (value: string) => `{"format": "subbit run", "version": ${value}}`],
+  ])('refuses a %s that is nested more deeply than it can be shown', (key, textOf) => {
+    mkdirSync(run);
+    writeFileSync(configFile(run), textOf(`${'['.repeat(100_000)}${']'.repeat(100_000)}`));
+    expect(() => readRunConfig(run)).toThrow(FormatError);
+    expect(() => readRunConfig(run)).toThrow(`${key} is a deeply nested value`);
   });
 });
 

@@ -13,6 +13,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { show } from '../formats/safetensors.js';
 import { removeTemporaryFiles, writeFileAtomic } from '../util/atomic-file.js';
 import { FormatError, SubbitError, UsageError } from '../util/errors.js';
 import { checkpointFolder, isCheckpointName } from './checkpoint.js';
@@ -102,10 +103,9 @@ export function readRunConfig(path: string): unknown {
   const stored = readStored(file);
   if (stored === undefined) throw new UsageError(`'${path}' is not a run folder: it has no run.json`);
   const { format, version, config } = stored;
-  if (format !== FORMAT)
-    throw new FormatError(`'${file}' was not written by subbit (its format is ${JSON.stringify(format)})`);
+  if (format !== FORMAT) throw new FormatError(`'${file}' was not written by subbit (its format is ${show(format)})`);
   if (!Number.isSafeInteger(version) || (version as number) < 1) {
-    throw new FormatError(`'${file}': the version is ${JSON.stringify(version)}, not a number`);
+    throw new FormatError(`'${file}': the version is ${show(version)}, not a number`);
   }
   if ((version as number) > VERSION) {
     throw new SubbitError(`'${file}' has version ${version}, and this subbit reads up to ${VERSION}: update subbit`);

@@ -53,8 +53,10 @@ export class RunLock {
       );
     }
     try {
-      const held = describeHolder(this.#file);
-      if (held === undefined) rmSync(this.#file, { force: true });
+      const text = readText(this.#file);
+      const held = text === undefined ? undefined : describeHolder(this.#file, text);
+      // What was given back meanwhile may be another training's again: only what was read is removed.
+      if (text !== undefined && held === undefined) rmSync(this.#file, { force: true });
       if (held !== undefined || !createExclusive(this.#file, this.#text)) {
         const remedy = `wait for it, choose another --out, or remove '${this.#file}' if it no longer runs`;
         throw new SubbitError(`'${run}' is in use by ${held ?? 'a training that started this moment'}: ${remedy}`);
@@ -66,9 +68,7 @@ export class RunLock {
 }
 
 /** Who holds the lock, in words, or undefined when it is stale. */
-function describeHolder(file: string): string | undefined {
-  const text = readText(file);
-  if (text === undefined) return undefined;
+function describeHolder(file: string, text: string): string | undefined {
   const holder = parseHolder(text);
   if (holder === undefined) {
     const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);

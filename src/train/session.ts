@@ -9,6 +9,7 @@ import { filtersByCodebook } from '../nn/codebook-filters.js';
 import { buildGraph, type NetworkDefinition, type NetworkGraph } from '../nn/network.js';
 import { isCodewords, servedBy } from '../nn/selection.js';
 import { addOptimizer, type OptimizerOptions } from '../optim/optimizers.js';
+import { defaultRenewals } from '../optim/renewals.js';
 import { differentiate } from '../passes/differentiate.js';
 import type { ProductChoice } from '../passes/low-bit-products.js';
 import { renewalNodes } from '../passes/renewal-nodes.js';
@@ -90,8 +91,8 @@ function decays(
 export interface Renewal {
   /** Renewals before this one. */
   readonly index: number;
-  /** Of logits or patterns, where there are any. */
-  readonly learningRate: number;
+  /** Of logits or patterns, where there are any. @default 0.1 */
+  readonly learningRate?: number | undefined;
 }
 
 /** Calls `first` .. `end` - 1 of a plan. */
@@ -190,7 +191,7 @@ export class TrainingSession {
   }
 
   /** What the graph needs for a renewal; of the selection that is none of the graph's, the renewal itself. */
-  async #beginRenewal({ index, learningRate }: Renewal): Promise<void> {
+  async #beginRenewal({ index, learningRate = defaultRenewals.learningRate }: Renewal): Promise<void> {
     if (this.#served === undefined) {
       this.plan.tensor('selectionRate')[0] = learningRate;
       this.plan.tensor('renewals')[0] = index;

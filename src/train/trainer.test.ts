@@ -2,6 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { backends, openBackend } from '../backends/index.js';
 import type { Backend } from '../core/backend.js';
 import { type Dataset, type ImageSet, openData } from '../data/index.js';
+import { activation, conv, dense, flatten, sequential } from '../nn/layers/index.js';
+import { type Preset, presets } from '../nn/models/index.js';
 import { copyCheckpoint } from './checkpoint.js';
 import type { RunDescription } from './config.js';
 import { fit } from './model.js';
@@ -99,6 +101,28 @@ test.for(['native', 'wasm'] as const)('a network that fit trained on %s keeps it
   own.dispose();
 });
 
+test('fit trains a preset of the caller, as its own training says', async () => {
+  const build: Preset['build'] = ({ classes }) =>
+    sequential(conv('first', { channels: 4 }), activation('last'), flatten(), dense('last', { outputs: classes }));
+  const training = { ...presets.digits!.training, batch: 50, epochs: 2 };
+  const own: Preset = { ...presets.digits!, name: 'digits', first: 'first', last: 'last', build, training };
+  const names: string[] = [];
+  const model = await fit(own, data, {
+    backend,
+    onEvent: (event) => {
+      if (event.type === 'checkpoint') names.push(...Object.keys(event.checkpoint.tensors), `${event.checkpoint.step}`);
+    },
+  });
+  expect(names).toContain('first/filter');
+  expect(names).not.toContain('conv1/filter');
+  expect(names.at(-1)).toBe('8');
+  const pictures = Array.from({ length: 8 }, (_, i) => data.test.images.subarray(64 * i, 64 * (i + 1)));
+  const together = await Promise.all(pictures.map((picture) => model.predict(picture)));
+  expect(together.flat()).toEqual(await model.predict(data.test.images.subarray(0, 512)));
+  expect(new Set(together.map(([found]) => found!.probability)).size).toBeGreaterThan(1);
+  model.dispose();
+});
+
 describe('refusals', () => {
   test.each([
     '32-32-32',
@@ -112,6 +136,22 @@ describe('refusals', () => {
   test('a batch that is larger than the data', async () => {
     await expect(collect({ description: describeRun({ batch: 300 }) })).rejects.toThrow(
       /a batch of 300 is more than the set's 200/,
+    );
+  });
+
+  test('a checkpoint of a training set that has changed since', async () => {
+    const events = await collect({ description: describeRun({ epochs: 2 }), checkpointEvery: 4 });
+    const saved = events.flatMap((event) => (event.type === 'checkpoint' ? [event.checkpoint] : []));
+    const checkpoint = saved.find(({ step }) => step === 10)!;
+    const changed = { ...data, train: first(data.train, 160) };
+    await expect(collect({ checkpoint, data: changed })).rejects.toThrow(
+      'step 10 was saved at batch 4 of epoch 2, and an epoch has 5 batches now: the training set has changed',
+    );
+  });
+
+  test('data without images to test on', async () => {
+    await expect(collect({ data: { ...data, test: first(data.test, 0) } })).rejects.toThrow(
+      'digits has no images to test on',
     );
   });
 

@@ -11,7 +11,8 @@ import { createInlineLoader, createLoader } from '../data/loader.js';
 import { defineNetwork, type NetworkDefinition, type NetworkDescription, openNetwork } from '../nn/network.js';
 import { renewalAt } from '../optim/renewals.js';
 import { learningRateAt } from '../optim/schedules.js';
-import { SubbitError } from '../util/errors.js';
+import { Closing } from '../util/closing.js';
+import { SubbitError, UsageError } from '../util/errors.js';
 import { runPendingEvents } from '../util/event-loop.js';
 import type { Checkpoint } from './checkpoint.js';
 import {
@@ -169,25 +170,26 @@ interface Platform {
 async function* trainOn(platform: Platform, options: TrainOptions): AsyncGenerator<TrainEvent, void, undefined> {
   const { description, data, backend, checkpoint, signal, checkpointEvery = 500 } = options;
   const { training } = description;
+  if (data.test.count === 0)
+    throw new UsageError(`${data.name} has no images to test on, which every epoch ends with; give it a test split`);
   const network = options.network ?? (await platform.openNetwork(description.network));
-  const teacher = await createTeacher(options, network, platform);
-  const session = new TrainingSession(backend, network, { ...training, distilled: teacher !== undefined });
-  const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
-  const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
-  const loader = await platform.createLoader(data.train, {
-    ...shared,
-    shuffle: true,
-    dropLast: true,
-    augmentation: training.augmentation,
-  });
-  const testLoader = await platform.createLoader(data.test, shared);
-  const { batch, seed, labelSmoothing = 0 } = training;
-  const observation = { batch, seed, labelSmoothing, distilled: teacher !== undefined };
-  const diagnostics = createDiagnostics(session, network, observation, options);
-  const { histogramsEvery } = options;
-  const histograms =
-    histogramsEvery === undefined ? undefined : new Histograms(session.variables, network, observation);
+  const closing = new Closing();
   try {
+    const teacher = closing.add(await createTeacher(options, network, platform));
+    const isDistilled = teacher !== undefined;
+    const session = closing.add(new TrainingSession(backend, network, { ...training, distilled: isDistilled }));
+    const notice = options.onNotice === undefined ? {} : { onNotice: options.onNotice };
+    const shared = { batch: training.batch, zeroPoints: data.zeroPoints, seed: training.seed, ...notice };
+    const ofTraining = { ...shared, shuffle: true, dropLast: true, augmentation: training.augmentation };
+    const loader = closing.add(await platform.createLoader(data.train, ofTraining));
+    const testLoader = closing.add(await platform.createLoader(data.test, shared));
+    const { batch, seed, labelSmoothing = 0 } = training;
+    const observation = { batch, seed, labelSmoothing, distilled: isDistilled };
+    const diagnostics = closing.add(createDiagnostics(session, network, observation, options));
+    const { histogramsEvery } = options;
+    const histograms = closing.add(
+      histogramsEvery === undefined ? undefined : new Histograms(session.variables, network, observation),
+    );
     // A run that starts from another one takes its parameters and statistics, with a fresh optimizer.
     if (checkpoint !== undefined) fillVariables(session.variables, checkpoint.tensors);
     else if (options.initial) {
@@ -197,6 +199,7 @@ async function* trainOn(platform: Platform, options: TrainOptions): AsyncGenerat
     const stepsPerEpoch = loader.numBatches;
     const totalSteps = training.epochs * stepsPerEpoch;
     let step = checkpoint?.step ?? 0;
+    if (checkpoint !== undefined) requireSameBatches(checkpoint, stepsPerEpoch);
     let history = (checkpoint?.history as unknown as History | undefined) ?? freshHistory;
     // A quantizer turns a number that is not finite into a level, so the loss alone does not show one: parameters are looked
     // at as well, and a checkpoint never holds one.
@@ -310,11 +313,7 @@ async function* trainOn(platform: Platform, options: TrainOptions): AsyncGenerat
       },
     };
   } finally {
-    await Promise.all([loader.close(), testLoader.close()]);
-    diagnostics?.dispose();
-    histograms?.dispose();
-    teacher?.dispose();
-    session.dispose();
+    await closing.close();
   }
 }
 
@@ -333,6 +332,15 @@ async function createTeacher(
   return new Teacher(backend, teacher, {
     ...{ student: description.network, definitions: [own, network], batch, weight: distillation.weight },
   });
+}
+
+/** Throws when an epoch has another number of batches than it had when the checkpoint was saved. */
+function requireSameBatches({ step, epoch, batch }: Checkpoint, stepsPerEpoch: number): void {
+  if (epoch === Math.floor(step / stepsPerEpoch) + 1 && batch === step % stepsPerEpoch) return;
+  throw new UsageError(
+    `the checkpoint of step ${step} was saved at batch ${batch} of epoch ${epoch}, and an epoch has ${stepsPerEpoch} batches now: ` +
+      'the training set has changed; restore it, or begin a new run with --init',
+  );
 }
 
 function renewalOf({ renewals }: TrainingConfig, step: number, totalSteps: number): Renewal | undefined {

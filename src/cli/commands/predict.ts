@@ -1,6 +1,7 @@
 /** subbit predict RUN|MODEL IMAGE...: the classes of pictures. */
 import { openBackend } from '../../backends/index.js';
 import { openPictureReader, type Picture } from '../../data/picture-reader.js';
+import { openNetwork } from '../../nn/network.js';
 import type { Classification } from '../../runtime/classification.js';
 import { openModel } from '../../runtime/open-model.js';
 import { Model } from '../../train/model.js';
@@ -9,7 +10,7 @@ import { addBackendOptions, type BackendOptions, type CliCommand, integer } from
 import { isModelFile, readModel } from '../models.js';
 import { createOutput, createProgress, type Output } from '../output.js';
 import { pictureFiles } from '../picture-files.js';
-import { openCheckpoint } from '../runs.js';
+import { descriptionOf, openCheckpoint } from '../runs.js';
 
 interface PredictOptions extends BackendOptions {
   readonly checkpoint: string;
@@ -89,7 +90,8 @@ function formatPrediction({ file, top }: Classification & { readonly file: strin
 async function openRun(path: string, { checkpoint, top, ...options }: PredictOptions, output: Output) {
   const saved = openCheckpoint(path, checkpoint, output.note);
   const backend = await openBackend({ ...options, onNotice: output.note });
-  const model = new Model(backend, saved, { batch });
+  const network = await openNetwork(descriptionOf(saved).network);
+  const model = new Model(backend, saved, { network, batch });
   return {
     prepare: (picture: Picture) => model.prepare(picture.data, picture),
     classify: (images: Uint8Array) => model.predict(images, { top }),

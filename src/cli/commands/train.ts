@@ -5,8 +5,8 @@ import type { Dataset } from '../../data/index.js';
 import { presets } from '../../nn/models/index.js';
 import { openNetwork } from '../../nn/network.js';
 import { findNewest } from '../../train/checkpoint.js';
-import { currentDescription, type RunDescription } from '../../train/config.js';
-import { RunFolder, readRunConfig } from '../../train/run-folder.js';
+import { currentDescription } from '../../train/config.js';
+import { configFile, RunFolder, readRunConfig } from '../../train/run-folder.js';
 import { SubbitError, UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, type CliCommand, flagOf } from '../command.js';
 import { addComputeOption, type ComputeOption } from '../compute-option.js';
@@ -19,7 +19,7 @@ import { createOutput, type Output } from '../output.js';
 import { openWeights, type Weights } from '../runs.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
 import { addTrainingOptions, type TrainingOptions, trainingConfig } from '../training-options.js';
-import { runTraining, startTraining } from '../training-run.js';
+import { openTeacher, runTraining, startTraining } from '../training-run.js';
 
 interface TrainCommandOptions
   extends ModelOption,
@@ -133,17 +133,41 @@ async function parentOf(
 }
 
 async function resumeRun(path: string, options: TrainCommandOptions, output: Output): Promise<void> {
-  const saved = currentDescription(readRunConfig(path) as RunDescription);
-  const description = { ...saved, training: { compute: 'simulated' as const, ...saved.training } };
-  const network = await openNetwork(description.network);
-  const { found, skipped } = findNewest(path);
-  for (const { why } of skipped) output.note(`skipped a damaged checkpoint: ${why}`);
-  if (found === undefined)
-    throw new SubbitError(`'${path}' has no checkpoint that can be read; start again with --force`);
-  const { checkpoint } = found;
-  const data = await loadData(description.training.data, network.input, output, options);
-  const backend = await openBackend({ ...options, onNotice: output.note });
+  // First, so that nobody else writes to what is read.
   const run = RunFolder.resume(path);
-  output.note(`going on with ${path} at step ${checkpoint.step}`);
-  await runTraining({ description, data, backend, run, output, options, step: checkpoint.step, network, checkpoint });
+  try {
+    const saved = currentDescription(readRunConfig(path), `'${configFile(path)}'`);
+    const description = { ...saved, training: { compute: 'simulated' as const, ...saved.training } };
+    const network = await openNetwork(description.network);
+    const { found, skipped } = findNewest(path);
+    for (const { why } of skipped) output.note(`skipped a damaged checkpoint: ${why}`);
+    if (found === undefined)
+      throw new SubbitError(`'${path}' has no checkpoint that can be read; start again with --force`);
+    const { checkpoint } = found;
+    const data = await loadData(description.training.data, network.input, output, options);
+    requireUnchanged(data.classes, description.network.classes);
+    const teacher = openTeacher(description.training, output);
+    const backend = await openBackend({ ...options, onNotice: output.note });
+    output.note(`going on with ${path} at step ${checkpoint.step}`);
+    const openRun = (): RunFolder => run;
+    const { step } = checkpoint;
+    await runTraining({
+      ...{ description, data, backend, openRun, output, options, step, network, checkpoint },
+      ...(teacher && { teacher }),
+    });
+  } finally {
+    run.close();
+  }
+}
+
+/** Throws where the data's classes are not those that the run began with. */
+function requireUnchanged(classes: readonly string[], begun: readonly string[]): void {
+  const at = Array.from({ length: Math.max(classes.length, begun.length) }, (_, i) => i).find(
+    (i) => classes[i] !== begun[i],
+  );
+  if (at === undefined) return;
+  const [now, then] = [classes, begun].map((names) => (at < names.length ? `'${names[at]}'` : 'none'));
+  throw new UsageError(
+    `the data has changed: class ${at} is ${now}, and was ${then} when the run began; restore it, or begin a new run with --init`,
+  );
 }
