@@ -40,7 +40,8 @@ async function readConfig(file: string): Promise<Readonly<Record<string, unknown
 function readJson(file: string): unknown {
   const size = statSync(file, { throwIfNoEntry: false })?.size;
   if (size === undefined) throw new UsageError(`there is no file '${file}'`);
-  if (size > largestFile) throw new FormatError(`'${file}' has ${size} bytes: too many for a file of options`);
+  if (size > largestFile)
+    throw new FormatError(`'${file}' has ${size} bytes: too many for a file of options, which may have ${largestFile}`);
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {

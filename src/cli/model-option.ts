@@ -16,7 +16,7 @@ export interface ModelOption {
 export function addModelOption(parser: Parser): Parser {
   return parser.option(
     '--model <file>',
-    'a network of your own in the place of a preset: layers as .json, or a module (.ts, .mjs, .js) that exports a preset',
+    'a network of your own in the place of a preset: layers as .json, or a module (.ts, .mts, .js, .mjs) that exports a preset',
   );
 }
 

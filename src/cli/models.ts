@@ -10,7 +10,8 @@ export function isModelFile(path: string): boolean {
 
 /** The network of a file, checked. Throws a UsageError where there is none, a FormatError for what is no model. */
 export function readModel(path: string): DecodedFile {
-  if (!existsSync(path)) throw new UsageError(`there is no model '${path}'`);
+  if (!existsSync(path))
+    throw new UsageError(`there is no model '${path}'; make one with: subbit export RUN --format subbit --out ${path}`);
   if (statSync(path).isDirectory()) {
     throw new UsageError(
       `'${path}' is a folder; make a model of a run with: subbit export ${path} --format subbit --out FILE`,

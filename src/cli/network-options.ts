@@ -83,7 +83,11 @@ function collectBitsOf(text: string, before: Readonly<Record<string, string>> = 
   const at = text.indexOf('=');
   if (at < 1) throw new UsageError(`--bits-of takes LAYER=W-A-G, like conv1=2-2-4, not '${text}'`);
   const bits = text.slice(at + 1);
-  parseBits(bits);
+  try {
+    parseBits(bits);
+  } catch (error) {
+    throw new UsageError(`--bits-of ${text}: ${(error as Error).message}`, { cause: error });
+  }
   return { ...before, [text.slice(0, at)]: bits };
 }
 

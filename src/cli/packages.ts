@@ -16,7 +16,11 @@ const installRuntime = 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-no
 
 export const optionalPackages: readonly OptionalPackage[] = [
   { name: 'sharp', purpose: 'reads pictures (PNG, JPEG, ...)', install: 'npm install sharp' },
-  { name: 'typescript', purpose: 'reads .ts files of options before Node 22.18', install: 'npm install typescript' },
+  {
+    name: 'typescript',
+    purpose: 'reads .ts models, and .ts files of options before Node 22.18',
+    install: 'npm install typescript',
+  },
   { name: 'webgpu', purpose: 'kernels on a GPU: --backend webgpu', install: 'npm install webgpu' },
   { name: 'onnxruntime-node', purpose: 'a peer of bench: --peers ort', install: installRuntime },
   { name: 'onnxruntime-web', purpose: 'a peer of bench: --peers ort-web', install: installRuntime },

@@ -19,9 +19,9 @@ export interface Ceilings {
 /** A fraction of a millisecond on the fastest machines, and milliseconds on the slowest. */
 const iterations = 2 ** 14;
 
-/** The best of several repetitions: a ceiling is what can be reached. Undefined where there are no C++ kernels. */
-export async function measureCeilings(backend: Backend): Promise<Ceilings | undefined> {
-  if (backend.name === 'reference' || backend.name === 'webgpu') return undefined;
+/** The best of several repetitions: a ceiling is what can be reached. Null where there are no C++ kernels. */
+export async function measureCeilings(backend: Backend): Promise<Ceilings | null> {
+  if (backend.name === 'reference' || backend.name === 'webgpu') return null;
   const variables = new Variables(backend);
   const planOf = (kind: CeilingKind): Plan => {
     const graph = new Graph();

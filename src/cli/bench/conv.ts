@@ -60,6 +60,7 @@ const kernels = { ...families, plain: undefined };
 
 interface PeerTime {
   readonly microseconds: number;
+  readonly spread: { readonly min: number; readonly max: number };
   /** Peer time / our time. */
   readonly ratio: number;
 }
@@ -172,8 +173,9 @@ async function timeShape(
     const scale = 1000 / layersPerModel;
     const microseconds = scale * median;
     const peerTimes = runners.map(({ name }): [string, PeerTime] => {
-      const peer = scale * times[name]!.median;
-      return [name, { microseconds: peer, ratio: peer / microseconds }];
+      const peer = times[name]!;
+      const spread = { min: scale * peer.min, max: scale * peer.max };
+      return [name, { microseconds: scale * peer.median, spread, ratio: (scale * peer.median) / microseconds }];
     });
     // What is missing when a part is left out.
     const without = (name: string): number => Math.max(0, microseconds - scale * times[`${name}${i}`]!.median);
@@ -220,7 +222,7 @@ function meansOf(results: readonly LayerResult[]): BitsMean[] {
 
 function formatResult(result: {
   readonly machine: { readonly cpu: string; readonly isa: string; readonly threads: number };
-  readonly ceilings: Ceilings | undefined;
+  readonly ceilings: Ceilings | null;
   readonly results: readonly LayerResult[];
   readonly means: readonly BitsMean[];
 }): string {

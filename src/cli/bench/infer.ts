@@ -97,7 +97,7 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
   });
   const layerTimes = await timeInterleaved(
     Object.fromEntries(plan.nodes.map((_, i) => [String(i), () => runPlan(plan, logitsName, i, i + 1)])),
-    { repetitions: 5, repetitionMilliseconds: 1 },
+    { repetitions: options.repetitions, repetitionMilliseconds: 1 },
   );
   progress.stop();
   for (const { runner } of runners) await runner.dispose();
@@ -119,7 +119,11 @@ async function benchInfer(target: string, options: BenchInferOptions): Promise<v
     })),
     peerVersions: peers.versions,
     peers: Object.fromEntries(
-      runners.map(({ name }) => [name, { milliseconds: times[name]!.median, ratio: times[name]!.median / median }]),
+      runners.map(({ name }) => {
+        const peer = times[name]!;
+        const spread = { min: peer.min, max: peer.max };
+        return [name, { milliseconds: peer.median, spread, ratio: peer.median / median }];
+      }),
     ),
   };
   plan.dispose();

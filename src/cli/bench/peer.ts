@@ -8,6 +8,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { SubbitError, UsageError } from '../../util/errors.js';
 
+/** The presets that bench/peers/pytorch_train.py has. */
+export const pytorchModels: readonly string[] = ['dorefa-svhn', 'resnet20'];
+
 export interface PeerOptions {
   readonly python: string;
   readonly preset: string;

@@ -15,11 +15,11 @@ import { type Renewal, TrainingSession } from '../../train/session.js';
 import { UsageError } from '../../util/errors.js';
 import { addBackendOptions, type BackendOptions, integer } from '../command.js';
 import { addComputeOption, type ComputeOption, computeOf } from '../compute-option.js';
-import { addModelOption, choosePreset, type ModelOption } from '../model-option.js';
+import { addModelOption, type Chosen, choosePreset, type ModelOption } from '../model-option.js';
 import { addNetworkOptions, type NetworkOptions, networkChoices } from '../network-options.js';
 import { createOutput, createProgress, formatBytes, formatTable } from '../output.js';
 import { addSelectionOptions, renewalChoices, type SelectionOptions, selectionChoices } from '../selection-options.js';
-import { Peer, type PeerVariant } from './peer.js';
+import { Peer, type PeerVariant, pytorchModels } from './peer.js';
 import { median, pauseAfter } from './timing.js';
 import { BenchInput } from './train-input.js';
 
@@ -40,7 +40,7 @@ export function registerBenchTrain(bench: Parser): void {
     .argument('[preset]', `network: ${Object.keys(presets).join(', ')}`)
     .option('--batch <n>', "images per step; the preset's by default", integer('--batch', 1))
     .option('--steps <n>', 'steps to time', integer('--steps', 3), 15)
-    .option('--peers <names>', 'pytorch')
+    .option('--peers <names>', `pytorch, which has ${pytorchModels.join(' and ')}`)
     .option('--python <path>', 'Python with torch, for the peer', 'python3')
     .option('--json', 'print one JSON object');
   addComputeOption(addBackendOptions(addSelectionOptions(addNetworkOptions(addModelOption(parser))))).action(
@@ -62,8 +62,7 @@ async function benchTrain(presetName: string | undefined, options: BenchTrainOpt
   const chosen = await choosePreset(presetName, options);
   if (chosen === undefined) throw new UsageError('bench train needs a preset or --model FILE');
   const { preset, choice } = chosen;
-  const wantsPeer = requirePeers(options.peers);
-  if (wantsPeer && choice.model) throw new UsageError('peers know presets only; leave out --peers or --model');
+  const wantsPeer = requirePeers(options.peers, choice);
   const batch = options.batch ?? preset.training.batch;
   const classes = Array.from({ length: 10 }, (_, i) => String(i));
   const choices = { ...networkChoices(options), ...selectionChoices(options) };
@@ -150,9 +149,11 @@ async function benchTrain(presetName: string | undefined, options: BenchTrainOpt
   output.result(result, () => formatResult(result));
 }
 
-function requirePeers(names: string | undefined): boolean {
+function requirePeers(names: string | undefined, { preset, model }: Chosen['choice']): boolean {
   if (names === undefined) return false;
   if (names !== 'pytorch') throw new UsageError(`bench train knows the peer 'pytorch', not '${names}'`);
+  if (model !== undefined || !pytorchModels.includes(preset))
+    throw new UsageError(`the peer pytorch has ${pytorchModels.join(' and ')}, not ${preset}; leave out --peers`);
   return true;
 }
 

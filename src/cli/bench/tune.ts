@@ -38,7 +38,8 @@ const worthwhile = 0.95;
 export async function tune(options: TuneOptions): Promise<void> {
   const output = createOutput(options.json ?? false);
   const backend = await openBackend({ ...options, threads: options.threads ?? 1, onNotice: output.note });
-  if (backend.name === 'reference') throw new UsageError('the reference has no kernels to choose from');
+  if (backend.name === 'reference')
+    throw new UsageError('the reference has no kernels to choose from; use --backend native or wasm');
   const shapes = channelClasses.flatMap((channels) =>
     [3, 1].map(
       (size): ConvShape => ({

@@ -1,5 +1,5 @@
 /** subbit import FILE: another tool's network as a deployed one. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createReference } from '../../backends/reference.js';
 import { deployGraph } from '../../deploy/index.js';
 import { checked, encodeSubbit, filterForms, predictBytes } from '../../formats/subbit.js';
@@ -61,6 +61,8 @@ async function importModel(file: string, options: ImportCommandOptions): Promise
 }
 
 function namesIn(file: string, count: number): readonly string[] {
+  if (!existsSync(file))
+    throw new UsageError(`there is no file '${file}' for --classes; give one with a name per line`);
   const names = readFileSync(file, 'utf8')
     .split('\n')
     .map((line) => line.trim())
