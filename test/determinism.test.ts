@@ -42,7 +42,7 @@ function outcome(run: string) {
       Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'),
     ]),
   );
-  return { step, history, lines, bits };
+  return { step, history, lines, bits, file: readFileSync(lastFile(run), 'base64') };
 }
 
 const recipes = [

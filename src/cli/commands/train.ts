@@ -137,7 +137,9 @@ async function resumeRun(path: string, options: TrainCommandOptions, output: Out
   const run = RunFolder.resume(path);
   try {
     const saved = currentDescription(readRunConfig(path), `'${configFile(path)}'`);
-    const description = { ...saved, training: { compute: 'simulated' as const, ...saved.training } };
+    const { compute = 'simulated' } = saved.training;
+    // In its place among the keys: what a resumed run writes is the same, byte for byte.
+    const description = { ...saved, training: { ...saved.training, compute } };
     const network = await openNetwork(description.network);
     const { found, skipped } = findNewest(path);
     for (const { why } of skipped) output.note(`skipped a damaged checkpoint: ${why}`);
