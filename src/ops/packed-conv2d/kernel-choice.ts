@@ -44,6 +44,10 @@ export function tableInputsOf(name: FamilyName, codewords: number | undefined, i
  *     avx512    1-2  16 channels 25 / 21 / 11      1-2  32 channels 7.8 / 6.8 / 6.6   2-2  64 channels 80 / 52 / 60
  *     avx2      1-1  64 channels 102 / 47 / 152    2-2  64 channels 283 / 109 / 155   2-2  32 channels 34 / 22 / 16
  *     simd128   1-2  16 channels 74 / 83 / 74      1-2  32 channels 39 / 31 / 64
+ *
+ * More than 4 bits of activations are two tables and two look-ups, which pay where many channels share them (Zen 4, microseconds, tables / dot):
+ *
+ *     avx512    1-8  64 channels 651 / 554      128 channels 467 / 549      256 channels 379 / 519      512 channels 377 / 541
  */
 export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
   const { weightBits, zeroPoint, activationBits, groupInputs, groupOutputs } = kind;
@@ -55,7 +59,10 @@ export function chooseKernel(kind: ConvolutionKind, isa: string): KernelName {
   if (weightBits === 16 || groupInputs < 32) return 'dot';
   // Planes count the bits in which operands differ, which gives bipolar weights alone.
   if (isa === 'avx512' && activationBits === 1 && weightBits <= 3 && zeroPoint === undefined) return 'planes';
-  if (weightBits === 1) return activationBits <= 4 ? 'tables' : 'dot';
+  if (weightBits === 1) {
+    const pays = isa === 'avx512' && groupInputs >= 128 && groupOutputs >= 128;
+    return activationBits <= 4 || pays ? 'tables' : 'dot';
+  }
   return weightBits * activationBits <= 4 && groupInputs >= 64 ? 'tables' : 'dot';
 }
 
