@@ -3,7 +3,7 @@ import type { Node, Value } from '../core/graph.js';
 import type { Tensor } from '../core/run-op.js';
 import { largestInteger, stepOf, type TypedArray } from '../core/tensor.js';
 import { activate } from '../ops/activation/activation.js';
-import { batchNormalize } from '../ops/batch-norm/batch-norm.js';
+import { batchNormalize, hasStatistics } from '../ops/batch-norm/batch-norm.js';
 import { addBias, channelsOf } from '../ops/elementwise/elementwise.js';
 import { maxMultiplier } from '../ops/integer/rescale.js';
 
@@ -87,18 +87,15 @@ export function stepOfClasses(
 /** How many standard deviations from its mean a channel that no function bounds is clamped. */
 const clampedDeviations = 8;
 
-/** Whether a batch norm has the statistics of what it takes, rather than 0 and 1, as arithmetic per channel has (onnx/trainable/norm.ts). */
-function isMeasured({ op, inputs, attributes }: Node, contentsOf: ContentsOf): boolean {
-  if (op.name !== batchNormalize.name) return false;
-  const [mean, variance] = [contentsOf(inputs[1]!), contentsOf(inputs[2]!)];
-  return attributes.epsilon !== 0 || mean.some((each) => each !== 0) || variance.some((each) => each !== 1);
-}
-
 /** Where the values of an affine chain are clamped: what its last batch norm makes likely, and never above the static bound. */
 export function clampOf(pending: Pending, affine: Affine, contentsOf: ContentsOf): number {
   const { chain, integer } = pending;
   const bound = rangeOf(affine, largestInteger(integer.type.encoding!));
-  const at = chain.findLastIndex((node) => isMeasured(node, contentsOf));
+  const at = chain.findLastIndex(
+    ({ op, inputs, attributes }) =>
+      op.name === batchNormalize.name &&
+      hasStatistics(contentsOf(inputs[1]!), contentsOf(inputs[2]!), attributes.epsilon),
+  );
   if (at < 0) return bound > 0 ? bound : 1;
   const [gamma, beta] = chain[at]!.inputs.slice(3).map((value) => Array.from(contentsOf(value!)));
   const normed = { slope: gamma!.map((each) => clampedDeviations * each), intercept: beta! };

@@ -1,6 +1,6 @@
-/** What a piece of work opens and closes at its end, however it ends: the last opened first. */
 type Closable = { close(): unknown } | { dispose(): unknown };
 
+/** What a piece of work opens and closes at its end, however it ends: the last opened first. */
 export class Closing {
   readonly #opened: Closable[] = [];
 

@@ -10,7 +10,7 @@
  */
 import type { Graph, Node } from '../../core/graph.js';
 import type { TypedArray } from '../../core/tensor.js';
-import { batchNormalize } from '../../ops/batch-norm/batch-norm.js';
+import { batchNormalize, hasStatistics } from '../../ops/batch-norm/batch-norm.js';
 import { addBias } from '../../ops/elementwise/elementwise.js';
 
 export interface Norm {
@@ -38,8 +38,7 @@ export function normOf(graph: Graph, { op, inputs, attributes }: Node): Norm | u
   if (op.name !== batchNormalize.name) return undefined;
   const [mean, variance, gamma, beta] = [at(1), at(2), at(3), at(4)];
   const { epsilon } = attributes as { epsilon: number };
-  const isMeasured = epsilon !== 0 || mean.some((each) => each !== 0) || variance.some((each) => each !== 1);
-  return { mean, variance, gamma, beta, epsilon, isMeasured };
+  return { mean, variance, gamma, beta, epsilon, isMeasured: hasStatistics(mean, variance, epsilon) };
 }
 
 /** `second` of `first`; undefined where that is no single batch norm. */

@@ -31,6 +31,13 @@ function requirePerChannel(x: Shape, types: InputTypes): void {
   }
 }
 
+/** Whether batch-normalize has statistics of x, rather than 0 and 1: arithmetic per channel is a batch norm without them. */
+export function hasStatistics(mean: ArrayLike<number>, variance: ArrayLike<number>, epsilon: number): boolean {
+  return (
+    epsilon !== 0 || Array.from(mean).some((each) => each !== 0) || Array.from(variance).some((each) => each !== 1)
+  );
+}
+
 /** fround(1 / fround(sqrt(fround(variance + epsilon)))) */
 function inverseDeviation(variance: number, epsilon: number): number {
   return Math.fround(1 / Math.fround(Math.sqrt(Math.fround(variance + epsilon))));
